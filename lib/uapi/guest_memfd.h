@@ -1,0 +1,89 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The kernel's guest_memfd numbers and layouts, laid out by ourselves so that the library builds
+ * against any kernel headers and runs on any kernel. Everything here is ABI: it never changes, it
+ * only grows.
+ *
+ * Sources: include/uapi/linux/kvm.h of Linux 7.3 (creation, memory regions, VM-wide attributes) and
+ * the form of in-place conversion applied for Linux 7.4 (attributes on the guest_memfd fd).
+ */
+#ifndef GMEM_UAPI_GUEST_MEMFD_H
+#define GMEM_UAPI_GUEST_MEMFD_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#define GMEM_KVMIO 0xAE
+
+/* KVM_CHECK_EXTENSION */
+#define GMEM_CAP_MEMORY_ATTRIBUTES 233 /* VM-wide attributes: value is the attribute mask */
+#define GMEM_CAP_GUEST_MEMFD	   234
+#define GMEM_CAP_VM_TYPES	   235
+#define GMEM_CAP_GUEST_MEMFD_FLAGS 244 /* value is the mask of creation flags */
+#define GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES                                                     \
+	252 /* attributes on the guest_memfd fd: value is the attribute mask */
+
+/* Attributes: 0 is shared. */
+#define GMEM_UAPI_ATTRIBUTE_PRIVATE (1ULL << 3)
+
+/* Creation flags */
+#define GMEM_UAPI_FLAG_MMAP	   (1ULL << 0)
+#define GMEM_UAPI_FLAG_INIT_SHARED (1ULL << 1)
+
+/* KVM_CREATE_GUEST_MEMFD, on the VM fd. The kernel does not check reserved. */
+struct gmem_uapi_create {
+	uint64_t size;
+	uint64_t flags;
+	uint64_t reserved[6];
+};
+#define GMEM_UAPI_CREATE_GUEST_MEMFD _IOWR(GMEM_KVMIO, 0xd4, struct gmem_uapi_create)
+
+/* KVM_SET_MEMORY_ATTRIBUTES, on the VM fd */
+struct gmem_uapi_vm_attributes {
+	uint64_t address;
+	uint64_t size;
+	uint64_t attributes;
+	uint64_t flags;
+};
+#define GMEM_UAPI_SET_VM_ATTRIBUTES _IOW(GMEM_KVMIO, 0xd2, struct gmem_uapi_vm_attributes)
+
+/* KVM_SET_MEMORY_ATTRIBUTES2, on the guest_memfd fd. error_offset is written on ENOMEM and EAGAIN
+ * only. */
+struct gmem_uapi_attributes {
+	uint64_t offset;
+	uint64_t size;
+	uint64_t attributes;
+	uint64_t flags;
+	uint64_t error_offset;
+	uint64_t reserved[11];
+};
+#define GMEM_UAPI_SET_ATTRIBUTES _IOWR(GMEM_KVMIO, 0xd2, struct gmem_uapi_attributes)
+
+/* KVM_SET_USER_MEMORY_REGION2, on the VM fd */
+#define GMEM_UAPI_MEM_GUEST_MEMFD (1U << 2)
+struct gmem_uapi_memory_region {
+	uint32_t slot;
+	uint32_t flags;
+	uint64_t guest_phys_addr;
+	uint64_t memory_size;
+	uint64_t userspace_addr;
+	uint64_t guest_memfd_offset;
+	uint32_t guest_memfd;
+	uint32_t pad1;
+	uint64_t pad2[14];
+};
+#define GMEM_UAPI_SET_MEMORY_REGION _IOW(GMEM_KVMIO, 0x49, struct gmem_uapi_memory_region)
+
+/* fstatfs(2) type of a guest_memfd, where the kernel has a file system of its own for it */
+#define GMEM_UAPI_MAGIC 0x474d454d
+
+_Static_assert(sizeof(struct gmem_uapi_create) == 64, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_vm_attributes) == 32, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_attributes) == 128, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_memory_region) == 160, "KVM ABI");
+_Static_assert(GMEM_UAPI_SET_ATTRIBUTES == 0xC080AED2UL, "KVM ABI");
+_Static_assert(GMEM_UAPI_SET_VM_ATTRIBUTES == 0x4020AED2UL, "KVM ABI");
+_Static_assert(GMEM_UAPI_CREATE_GUEST_MEMFD == 0xC040AED4UL, "KVM ABI");
+
+#endif
