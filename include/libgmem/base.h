@@ -1,0 +1,41 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What every public header needs: the export mark, C++ linkage, and the two states.
+ */
+#ifndef LIBGMEM_BASE_H
+#define LIBGMEM_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GMEM_API __attribute__((visibility("default")))
+
+#ifdef __cplusplus
+#define GMEM_BEGIN_DECLS extern "C" {
+#define GMEM_END_DECLS	 }
+#else
+#define GMEM_BEGIN_DECLS
+#define GMEM_END_DECLS
+#endif
+
+/**
+ * enum gmem_state - the state of a page of a guest_memfd
+ *
+ * No state is 0, so that a forgotten initialisation is an error and never opens a page to the host.
+ */
+enum gmem_state {
+	/** Host and guest may use the page: the host can map it. */
+	GMEM_STATE_SHARED = 1,
+	/** Only the guest may use the page: a host access raises SIGBUS. */
+	GMEM_STATE_PRIVATE = 2,
+};
+
+/** struct gmem - a guest_memfd file, made by gmem_create() or gmem_adopt() */
+struct gmem;
+
+/** struct gmem_error - the report of a failure, made by gmem_error_new() */
+struct gmem_error;
+
+#endif

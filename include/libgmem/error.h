@@ -1,0 +1,250 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Failure reports: what failed, where, why probably, and what to do about it.
+ *
+ * A caller makes one report per thread and hands it to every call. It keeps the last failure.
+ */
+#ifndef LIBGMEM_ERROR_H
+#define LIBGMEM_ERROR_H
+
+#include <libgmem/base.h>
+
+GMEM_BEGIN_DECLS
+
+/**
+ * gmem_error_new() - make an empty report
+ *
+ * @ret_error: the report, released with gmem_error_free()
+ *
+ * A report is made once and used for any number of calls: a call that fails overwrites it, a call
+ * that succeeds leaves it alone. Making it is the only time it allocates.
+ *
+ * Errors:
+ *   EINVAL  ret_error is NULL
+ *   ENOMEM  out of memory
+ *
+ * Threads: safe. One report must not be used by two threads at once: make one per thread.
+ *
+ * Example:
+ *   struct gmem_error *report;
+ *
+ *   if (gmem_error_new(&report) < 0)
+ *           return -1;
+ *   gmem_error_free(report);
+ */
+GMEM_API int gmem_error_new(struct gmem_error **ret_error);
+
+/**
+ * gmem_error_free() - release a report
+ *
+ * @error: the report; NULL does nothing
+ *
+ * Threads: safe for different reports.
+ *
+ * Example:
+ *   gmem_error_free(NULL);
+ */
+GMEM_API void gmem_error_free(struct gmem_error *error);
+
+/**
+ * gmem_error_get_code() - the negative errno that the failed call returned
+ *
+ * @error: the report
+ *
+ * Return: the code, 0 if no call has failed yet or error is NULL.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   if (gmem_error_get_code(error) == -EAGAIN)
+ *           puts("a page stayed busy");
+ */
+GMEM_API int gmem_error_get_code(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_kernel_code() - what the kernel itself answered
+ *
+ * @error: the report
+ *
+ * The library translates the kernel's codes where they say too little: a file that cannot be
+ * created with the wanted initial state is -EINVAL from the kernel and -EOPNOTSUPP from
+ * gmem_create(). This is the code before the translation. It can be positive if the kernel
+ * answered with a number that it must not answer with (the call then fails with -EBADE).
+ *
+ * Return: the kernel's negative errno, 0 if the failure did not come from a system call.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   if (gmem_error_get_kernel_code(error) == 0)
+ *           puts("the library refused the request itself");
+ */
+GMEM_API int gmem_error_get_kernel_code(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_call() - the name of the libgmem function that failed
+ *
+ * @error: the report
+ *
+ * Return: a name such as "gmem_convert", valid for ever; NULL if no call has failed yet.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   const char *call = gmem_error_get_call(error);
+ *
+ *   printf("%s failed\n", call ? call : "nothing");
+ */
+GMEM_API const char *gmem_error_get_call(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_system_call() - the name of the system call or ioctl that failed
+ *
+ * @error: the report
+ *
+ * Return: a name such as "KVM_SET_MEMORY_ATTRIBUTES2" or "mmap", valid for ever; NULL if the
+ * failure did not come from a system call.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   const char *name = gmem_error_get_system_call(error);
+ *
+ *   printf("refused by %s\n", name ? name : "libgmem");
+ */
+GMEM_API const char *gmem_error_get_system_call(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_range() - the range of the file that the failed call was about
+ *
+ * @error: the report
+ * @ret_offset: offset in the file in bytes; may be NULL
+ * @ret_size: size in bytes; may be NULL
+ *
+ * The range is what the caller passed, also when it makes no sense.
+ *
+ * Return: true if the failed call was about a range; false, and nothing written, if not.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   uint64_t offset, size;
+ *
+ *   if (gmem_error_get_range(error, &offset, &size))
+ *           printf("offset 0x%llx\n", (unsigned long long)offset);
+ */
+GMEM_API bool gmem_error_get_range(const struct gmem_error *error, uint64_t *ret_offset,
+				   uint64_t *ret_size);
+
+/**
+ * gmem_error_get_first_offset() - the first offset that failed
+ *
+ * @error: the report
+ * @ret_offset: offset in the file in bytes, inside the range of the call, page aligned
+ *
+ * For -EAGAIN of gmem_convert() this is the first page that somebody holds. For gmem_allocate() it
+ * is where allocation stopped: everything below it in the range is allocated.
+ *
+ * Return: true if the offset is known; false, and nothing written, if not. An offset that the
+ * kernel reports outside of the range is not believed, and not known.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Source: error_offset of struct kvm_memory_attributes2, written by the kernel on EAGAIN and ENOMEM
+ * only.
+ *
+ * Example:
+ *   uint64_t offset;
+ *
+ *   if (gmem_error_get_first_offset(error, &offset))
+ *           printf("busy at 0x%llx\n", (unsigned long long)offset);
+ */
+GMEM_API bool gmem_error_get_first_offset(const struct gmem_error *error, uint64_t *ret_offset);
+
+/**
+ * gmem_error_get_attempts() - how often the kernel was asked
+ *
+ * @error: the report
+ *
+ * Return: the number of times the system call was issued before the call gave up; 0 if none was.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   printf("%u attempts\n", gmem_error_get_attempts(error));
+ */
+GMEM_API unsigned int gmem_error_get_attempts(const struct gmem_error *error);
+
+/**
+ * gmem_error_name() - the symbolic name of an errno
+ *
+ * @code: an errno, negative or positive
+ *
+ * Return: a name such as "EAGAIN", "0" for 0, "unknown" for a number that Linux does not define.
+ * Never NULL; valid for ever.
+ *
+ * Threads: safe.
+ *
+ * Example:
+ *   puts(gmem_error_name(-EAGAIN));
+ */
+GMEM_API const char *gmem_error_name(int code);
+
+/**
+ * gmem_error_explain() - explain a failure to a person
+ *
+ * @error: the report
+ * @buffer: where the text goes, always terminated if size > 0; may be NULL if size is 0
+ * @size: size of the buffer in bytes
+ *
+ * The text says which call failed, on which range, the first offset that failed, the likely cause
+ * and what to do. Several lines, no newline at the end. 1024 bytes are enough. The wording may
+ * change; programs use the other functions or gmem_error_format_json().
+ *
+ * Return: the length of the whole text without the terminator, as snprintf(3) does: if it is size
+ * or more the text was cut.
+ *
+ * Errors:
+ *   EINVAL  error is NULL, or buffer is NULL and size is not 0
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   char text[1024];
+ *
+ *   if (gmem_error_explain(error, text, sizeof(text)) > 0)
+ *           fprintf(stderr, "%s\n", text);
+ */
+GMEM_API int gmem_error_explain(const struct gmem_error *error, char *buffer, size_t size);
+
+/**
+ * gmem_error_format_json() - write a report as JSON
+ *
+ * @error: the report
+ * @buffer: where the text goes, always terminated if size > 0; may be NULL if size is 0
+ * @size: size of the buffer in bytes
+ *
+ * One object on one line. Members: version (1; it changes when a member changes its meaning or goes
+ * away), error (name), code, kernel_error and kernel_code, call, system_call, state, offset, size,
+ * first_offset, attempts, cause, remedy. What is not known is null. Numbers are decimal. 1536 bytes
+ * are enough.
+ *
+ * Return: the length of the whole text without the terminator, as snprintf(3) does.
+ *
+ * Errors:
+ *   EINVAL  error is NULL, or buffer is NULL and size is not 0
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   char text[1536];
+ *
+ *   if (gmem_error_format_json(error, text, sizeof(text)) > 0)
+ *           puts(text);
+ */
+GMEM_API int gmem_error_format_json(const struct gmem_error *error, char *buffer, size_t size);
+
+GMEM_END_DECLS
+
+#endif

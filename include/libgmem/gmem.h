@@ -1,0 +1,33 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/**
+ * libgmem - the library for KVM's guest_memfd
+ *
+ * This header includes all the others; programs need only this one.
+ *
+ * Rules that hold for every function:
+ *
+ * - A function that can fail returns 0 or a negative errno out of the closed set that its comment
+ *   lists. Outputs (ret_...) are written only on success.
+ * - The last parameter, reterr_error, is a report that the caller made once with gmem_error_new().
+ *   It may be NULL. It is written only on failure, and never allocates.
+ * - Options are structs whose first member, size, is sizeof() of the struct. NULL means the
+ *   defaults, and so does a member that is 0. Bytes that this version of the library does not know
+ *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
+ * - Offsets and sizes are bytes in the file, multiples of the page size.
+ * - The library never exits, never prints, starts no thread, takes no lock and has no constructor.
+ *   errno is not part of the interface and may be changed by any call.
+ */
+#ifndef LIBGMEM_GMEM_H
+#define LIBGMEM_GMEM_H
+
+#include <libgmem/base.h>
+#include <libgmem/error.h>
+#include <libgmem/version.h>
+#include <libgmem/probe.h>
+#include <libgmem/file.h>
+#include <libgmem/convert.h>
+#include <libgmem/map.h>
+#include <libgmem/allocate.h>
+
+#endif
