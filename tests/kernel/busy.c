@@ -72,17 +72,6 @@ static void nothing_changed(void)
 	}
 }
 
-static bool is_in_page_tables(const uint8_t *at)
-{
-	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry;
-
-	ck_assert_int_ge(pagemap, 0);
-	ck_assert(pread(pagemap, &entry, 8, (off_t)((uintptr_t)at / PAGE * 8)) == 8);
-	close(pagemap);
-	return entry >> 63;
-}
-
 START_TEST(a_pinned_page_is_busy_wherever_it_is_in_the_range)
 {
 	for (uint64_t page = 0; page < PAGES; page++) {

@@ -13,8 +13,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/random.h>
 #include <unistd.h>
+
+#include "guestvm.h"
 
 #define KVM_CREATE_VM	    _IO(GMEM_KVMIO, 0x01)
 #define KVM_CHECK_EXTENSION _IO(GMEM_KVMIO, 0x03)
@@ -69,6 +72,14 @@ void need_vm_wide(void)
 			 "(capability 233 is 0)");
 	if (!(system_capability(GMEM_CAP_VM_TYPES) & (1 << VM_PROTECTED)))
 		skip_all("this kernel has no software-protected VMs");
+}
+
+void need_debugfs(void)
+{
+	/* Whatever lies in it is enough to tell that it is there. */
+	if (access("/sys/kernel/debug/kvm", F_OK) &&
+	    mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL))
+		skip_all("no debugfs: %s", strerror(errno));
 }
 
 TCase *new_case(Suite *suite, const char *name)
@@ -280,66 +291,68 @@ static void catch_sigbus(void)
 	caught = true;
 }
 
+/* No signal mask to save: SA_NODEFER blocks nothing, and a system call saved is speed. */
+#define TRY(access)                                                                                \
+	do {                                                                                       \
+		volatile bool ok_ = false;                                                         \
+		catch_sigbus();                                                                    \
+		sigbus_expected = 1;                                                               \
+		if (!sigsetjmp(sigbus_return, 0)) {                                                \
+			access;                                                                    \
+			ok_ = true;                                                                \
+		}                                                                                  \
+		sigbus_expected = 0;                                                               \
+		return ok_;                                                                        \
+	} while (0)
+
 bool try_read(const void *at, uint8_t *ret_byte)
 {
-	bool ok = false;
-
-	catch_sigbus();
-	sigbus_expected = 1;
-	/* No signal mask to save: SA_NODEFER blocks nothing, and a system call saved is speed. */
-	if (!sigsetjmp(sigbus_return, 0)) {
-		*ret_byte = *(const volatile uint8_t *)at;
-		ok = true;
-	}
-	sigbus_expected = 0;
-	return ok;
+	TRY(*ret_byte = *(const volatile uint8_t *)at);
 }
 
 bool try_write(void *at, uint8_t byte)
 {
-	bool ok = false;
-
-	catch_sigbus();
-	sigbus_expected = 1;
-	if (!sigsetjmp(sigbus_return, 0)) {
-		*(volatile uint8_t *)at = byte;
-		ok = true;
-	}
-	sigbus_expected = 0;
-	return ok;
+	TRY(*(volatile uint8_t *)at = byte);
 }
 
-static uint64_t page_word(uint64_t page, uint64_t round, unsigned int word)
+bool try_read_word(const void *at, uint64_t *ret_word)
 {
-	return (page + 1) * 0x9E3779B97F4A7C15ULL ^ (round + 1) * 0xC2B2AE3D27D4EB4FULL ^ word;
+	TRY(*ret_word = *(const volatile uint64_t *)at);
+}
+
+bool try_write_word(void *at, uint64_t word)
+{
+	TRY(*(volatile uint64_t *)at = word);
 }
 
 void fill_page(uint8_t *at, uint64_t page, uint64_t round)
 {
-	uint64_t *words = (uint64_t *)at;
-
-	for (unsigned int i = 0; i < PAGE / 8; i++)
-		words[i] = page_word(page, round, i);
+	guestvm_host_fill(at, PAGE, round, page * PAGE);
 }
 
 bool page_is_filled(const uint8_t *at, uint64_t page, uint64_t round)
 {
-	const uint64_t *words = (const uint64_t *)at;
+	uint64_t found;
 
-	for (unsigned int i = 0; i < PAGE / 8; i++)
-		if (words[i] != page_word(page, round, i))
-			return false;
-	return true;
+	return guestvm_host_check(at, PAGE, round, page * PAGE, &found) == PAGE;
 }
 
 bool page_is_zero(const uint8_t *at)
 {
-	const uint64_t *words = (const uint64_t *)at;
+	uint64_t found;
 
-	for (unsigned int i = 0; i < PAGE / 8; i++)
-		if (words[i])
-			return false;
-	return true;
+	return guestvm_host_compare(at, PAGE, 0, &found) == PAGE;
+}
+
+bool is_in_page_tables(const uint8_t *at)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry;
+
+	ck_assert_int_ge(pagemap, 0);
+	ck_assert(pread(pagemap, &entry, 8, (off_t)((uintptr_t)at / PAGE * 8)) == 8);
+	close(pagemap);
+	return entry >> 63;
 }
 
 const char *error_name(int error)

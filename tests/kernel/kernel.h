@@ -45,6 +45,8 @@ void need_in_place(void);
 /* Ends the program as skipped, unless the kernel has software-protected VMs and VM-wide attributes.
  */
 void need_vm_wide(void);
+/* Mounts debugfs if it is not; ends the program as skipped where that cannot be done. */
+void need_debugfs(void);
 /* Ends the program as skipped. */
 void skip_all(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* A case that cannot run in this place: a comment in the output that says why. */
@@ -94,10 +96,15 @@ uint8_t *map_gmem(int gmem, uint64_t offset, uint64_t size);
 /* One byte; false if the access raised SIGBUS. Any thread. */
 bool try_read(const void *at, uint8_t *ret_byte);
 bool try_write(void *at, uint8_t byte);
-/* How a page with number @page looks in round @round: differs between pages, rounds, and within. */
+/* As above for an aligned word, which is read or written as a whole. */
+bool try_read_word(const void *at, uint64_t *ret_word);
+bool try_write_word(void *at, uint64_t word);
+/* The guestvm pattern of seed @round, for the page with number @page of a file. */
 void fill_page(uint8_t *at, uint64_t page, uint64_t round);
 bool page_is_filled(const uint8_t *at, uint64_t page, uint64_t round);
 bool page_is_zero(const uint8_t *at);
+/* Whether this process's page tables have the page, so that an access would raise no fault. */
+bool is_in_page_tables(const uint8_t *at);
 
 /* Fails the test unless both reading and writing raise SIGBUS. */
 #define must_sigbus(at)                                                                            \
