@@ -25,9 +25,8 @@ static char parameter_value(void)
 	char value = 0;
 	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return 0;
-	ck_assert(read(fd, &value, 1) == 1);
+	if (fd < 0 || read(fd, &value, 1) != 1)
+		value = 0;
 	close(fd);
 	return value;
 }

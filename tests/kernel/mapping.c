@@ -277,12 +277,12 @@ END_TEST
 
 START_TEST(a_mapping_that_moves_or_changes_protection_stays_without_the_page)
 {
-	uint8_t *at = map_gmem(gmem, 2 * PAGE, PAGE), *moved;
+	uint8_t *at = map_gmem(gmem, 2 * PAGE, PAGE), *moved, byte;
 
 	must_hold(at, 102);
 	must_give(convert(gmem, 2 * PAGE, PAGE, PRIVATE), 0);
 	ck_assert(!mprotect(at, PAGE, PROT_READ));
-	must_sigbus(at);
+	ck_assert(!try_read(at, &byte));
 	ck_assert(!mprotect(at, PAGE, PROT_READ | PROT_WRITE));
 	must_sigbus(at);
 	moved = mremap(at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, map_gmem(gmem, 0, PAGE));
