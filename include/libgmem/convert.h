@@ -36,8 +36,7 @@ enum gmem_busy_action {
 /**
  * typedef gmem_busy_fn - called after every attempt that found a busy page
  *
- * @attempt: the report of this attempt: code -EAGAIN, the range, the first busy offset if known,
- *and the number of attempts so far; valid during the call
+ * @attempt: report of this attempt: -EAGAIN, range, first busy offset, attempts so far; borrowed
  * @data: busy_data of the options
  *
  * The callee lets go of what it holds at that offset (unmaps DMA, unregisters buffers). It is

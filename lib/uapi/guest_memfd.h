@@ -16,7 +16,11 @@
 
 #define GMEM_KVMIO 0xAE
 
-/* KVM_CHECK_EXTENSION */
+/* KVM_GET_API_VERSION: answered by /dev/kvm only, which is how a VM is told from it */
+#define GMEM_UAPI_GET_API_VERSION _IO(GMEM_KVMIO, 0x00)
+
+/* KVM_CHECK_EXTENSION: its argument is the number of a capability */
+#define GMEM_UAPI_CHECK_EXTENSION  _IO(GMEM_KVMIO, 0x03)
 #define GMEM_CAP_MEMORY_ATTRIBUTES 233 /* VM-wide attributes: value is the attribute mask */
 #define GMEM_CAP_GUEST_MEMFD	   234
 #define GMEM_CAP_VM_TYPES	   235
@@ -77,6 +81,8 @@ struct gmem_uapi_memory_region {
 
 /* fstatfs(2) type of a guest_memfd, where the kernel has a file system of its own for it */
 #define GMEM_UAPI_MAGIC 0x474d454d
+/* and where it has not: then it is one of many kinds of anonymous inode */
+#define GMEM_UAPI_ANON_INODE_MAGIC 0x09041934
 
 _Static_assert(sizeof(struct gmem_uapi_create) == 64, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_vm_attributes) == 32, "KVM ABI");

@@ -1,0 +1,103 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include "error.h"
+
+int gmem_error_new(struct gmem_error **ret_error)
+{
+	struct gmem_error *error;
+
+	if (!ret_error)
+		return -EINVAL;
+	error = calloc(1, sizeof(*error));
+	if (!error)
+		return -ENOMEM;
+	*ret_error = error;
+	return 0;
+}
+
+void gmem_error_free(struct gmem_error *error)
+{
+	free(error);
+}
+
+int gmem_error_get_code(const struct gmem_error *error)
+{
+	return error ? error->code : 0;
+}
+
+int gmem_error_get_kernel_code(const struct gmem_error *error)
+{
+	return error ? error->kernel_code : 0;
+}
+
+const char *gmem_error_get_call(const struct gmem_error *error)
+{
+	return error ? error->call : NULL;
+}
+
+const char *gmem_error_get_system_call(const struct gmem_error *error)
+{
+	return error ? error->system_call : NULL;
+}
+
+bool gmem_error_get_range(const struct gmem_error *error, uint64_t *ret_offset, uint64_t *ret_size)
+{
+	if (!error || !error->has_range)
+		return false;
+	if (ret_offset)
+		*ret_offset = error->offset;
+	if (ret_size)
+		*ret_size = error->size;
+	return true;
+}
+
+bool gmem_error_get_first_offset(const struct gmem_error *error, uint64_t *ret_offset)
+{
+	if (!error || !error->has_first_offset || !ret_offset)
+		return false;
+	*ret_offset = error->first_offset;
+	return true;
+}
+
+unsigned int gmem_error_get_attempts(const struct gmem_error *error)
+{
+	return error ? error->attempts : 0;
+}
+
+void gmem_error_set_answer(struct gmem_error *error, int kernel_code,
+			   const struct gmem_answer *answers)
+{
+	error->kernel_code = kernel_code;
+	error->code = -EBADE;
+	error->cause = GMEM_CAUSE_ANSWER;
+	for (; answers->kernel_code; answers++) {
+		if (answers->kernel_code == kernel_code) {
+			error->code = answers->code;
+			error->cause = answers->cause;
+			return;
+		}
+	}
+}
+
+int gmem_error_fail(struct gmem_error *reterr_error, const struct gmem_error *error)
+{
+	if (reterr_error)
+		*reterr_error = *error;
+	return error->code;
+}
+
+int gmem_error_refuse(struct gmem_error *reterr_error, struct gmem_error *error, int code,
+		      enum gmem_cause cause)
+{
+	error->code = code;
+	error->cause = cause;
+	return gmem_error_fail(reterr_error, error);
+}
+
+int gmem_error_refuse_options(struct gmem_error *reterr_error, struct gmem_error *error, int code)
+{
+	return gmem_error_refuse(reterr_error, error, code,
+				 code == -E2BIG ? GMEM_CAUSE_NEWER_OPTIONS : GMEM_CAUSE_OPTION);
+}

@@ -1,0 +1,104 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Failure reports, from the inside.
+ */
+#ifndef GMEM_ERROR_H
+#define GMEM_ERROR_H
+
+#include <libgmem/error.h>
+
+/** Why a call failed, finer than an errno. lib/explain.c has the words. */
+enum gmem_cause {
+	GMEM_CAUSE_NONE,
+	GMEM_CAUSE_ARGUMENT,
+	GMEM_CAUSE_OPTION,
+	GMEM_CAUSE_NEWER_OPTIONS,
+	GMEM_CAUSE_STATE,
+	GMEM_CAUSE_EMPTY,
+	GMEM_CAUSE_UNALIGNED,
+	GMEM_CAUSE_WRAPS,
+	GMEM_CAUSE_BEYOND_END,
+	GMEM_CAUSE_TOO_BIG,
+	GMEM_CAUSE_MEMORY,
+	GMEM_CAUSE_NOT_OPEN,
+	GMEM_CAUSE_NOT_A_VM,
+	GMEM_CAUSE_FOREIGN_VM,
+	GMEM_CAUSE_PROCESS_FILES,
+	GMEM_CAUSE_SYSTEM_FILES,
+	GMEM_CAUSE_REFUSED,
+	GMEM_CAUSE_FROZEN,
+	GMEM_CAUSE_ANSWER,
+	GMEM_CAUSE_NO_GUEST_MEMFD,
+	GMEM_CAUSE_NO_MAPPABLE,
+	GMEM_CAUSE_NO_INIT_SHARED,
+	GMEM_CAUSE_RAW_FLAGS,
+	GMEM_CAUSE_NOT_GUEST_MEMFD,
+	GMEM_CAUSE_WRONG_SIZE,
+	GMEM_CAUSE_NOT_IN_PLACE,
+	GMEM_CAUSE_NO_PRIVATE,
+	GMEM_CAUSE_BUSY,
+	GMEM_CAUSE_STOPPED,
+	GMEM_CAUSE_NOT_MAPPABLE,
+	GMEM_CAUSE_ADDRESS_SPACE,
+	GMEM_CAUSE_LOCK_LIMIT,
+	GMEM_CAUSE_SEALED,
+	GMEM_CAUSE_SIGNALS,
+	GMEM_CAUSE_POISON,
+	GMEM_CAUSE_COUNT
+};
+
+struct gmem_error {
+	/** what the call returned */
+	int code;
+	/** what the kernel answered, 0 if it was not asked */
+	int kernel_code;
+	enum gmem_cause cause;
+	/** static strings */
+	const char *call;
+	const char *system_call;
+	/** where a conversion was to go; 0 if the call was none */
+	enum gmem_state state;
+	bool has_range;
+	bool has_first_offset;
+	uint64_t offset;
+	uint64_t size;
+	uint64_t first_offset;
+	unsigned int attempts;
+};
+
+/** What one answer of the kernel means for one call. */
+struct gmem_answer {
+	int kernel_code;
+	int code;
+	enum gmem_cause cause;
+};
+
+/**
+ * gmem_error_set_answer() - translate the kernel's answer
+ *
+ * The table, ended by kernel_code 0, is the closed set of the call. Any answer that it does not
+ * have is one that the kernel must not give: -EBADE. So is a positive number.
+ */
+void gmem_error_set_answer(struct gmem_error *error, int kernel_code,
+			   const struct gmem_answer *answers);
+
+/** gmem_error_fail() - hand a report to the caller, if there is one; returns its code */
+int gmem_error_fail(struct gmem_error *reterr_error, const struct gmem_error *error);
+
+/** The same for a failure that needs no system call: mistakes of the caller, and no memory. */
+int gmem_error_refuse(struct gmem_error *reterr_error, struct gmem_error *error, int code,
+		      enum gmem_cause cause);
+
+/** The same for what gmem_options_read() returned. */
+int gmem_error_refuse_options(struct gmem_error *reterr_error, struct gmem_error *error, int code);
+
+/** The words for a cause: why, and what to do. */
+struct gmem_cause_text {
+	const char *why;
+	const char *remedy;
+};
+
+const struct gmem_cause_text *gmem_cause_text(enum gmem_cause cause);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * A guest_memfd file, from the inside, and the check that every range goes through.
+ */
+#ifndef GMEM_FILE_H
+#define GMEM_FILE_H
+
+#include <libgmem/file.h>
+#include "error.h"
+
+/** Never written after creation, so that threads share it without a lock. */
+struct gmem {
+	int fd;
+	uint64_t size;
+	uint64_t page_size;
+	uint64_t creation_flags;
+	bool knows_creation_flags;
+	bool mappable;
+};
+
+/** gmem_range_check() - GMEM_CAUSE_NONE, or what is wrong with a range of the file */
+enum gmem_cause gmem_range_check(const struct gmem *gmem, uint64_t offset, uint64_t size);
+
+#endif

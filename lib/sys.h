@@ -1,0 +1,38 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The system calls of the library, as a table that unit tests replace.
+ *
+ * Every operation returns a negative errno on failure and leaves it to its caller what that means.
+ */
+#ifndef GMEM_SYS_H
+#define GMEM_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+struct gmem_sys {
+	/** returns what the kernel returns: 0, or a value that depends on the request */
+	int (*ioctl)(int fd, unsigned long request, uintptr_t argument);
+	int (*mmap)(size_t size, int protection, int flags, int fd, uint64_t offset,
+		    void **ret_address);
+	int (*munmap)(void *address, size_t size);
+	int (*fallocate)(int fd, int mode, uint64_t offset, uint64_t size);
+	int (*fstat)(int fd, struct stat *ret_stat);
+	int (*fstatfs)(int fd, struct statfs *ret_statfs);
+	int (*set_close_on_exec)(int fd);
+	int (*close)(int fd);
+	/** CLOCK_MONOTONIC in nanoseconds; cannot fail */
+	uint64_t (*now)(void);
+	/** may return early, -EINTR, after a signal */
+	int (*sleep)(uint64_t nanoseconds);
+	/** no system call, but tests must not depend on the machine */
+	uint64_t (*page_size)(void);
+};
+
+/** The table in use: the kernel, except in unit tests. */
+extern const struct gmem_sys *gmem_sys;
+
+#endif
