@@ -225,19 +225,18 @@ static bool try_map(int fd, uint64_t page_size, bool *ret_mappable, struct gmem_
 
 	error->system_call = "mmap";
 	r = gmem_sys->mmap((size_t)page_size, PROT_NONE, MAP_SHARED, fd, 0, &address);
-	if (r == 0) {
-		error->system_call = "munmap";
-		r = gmem_sys->munmap(address, (size_t)page_size);
-		*ret_mappable = true;
-	} else if (r == -ENODEV) {
-		*ret_mappable = false;
+	*ret_mappable = r == 0;
+	if (r == -ENODEV)
 		return true;
-	}
 	if (r != 0) {
 		gmem_error_set_answer(error, r, try_map_answers);
 		return false;
 	}
-	return true;
+	error->system_call = "munmap";
+	r = gmem_sys->munmap(address, (size_t)page_size);
+	if (r != 0)
+		gmem_error_set_answer(error, r, descriptor_answers);
+	return r == 0;
 }
 
 int gmem_adopt(int fd, const struct gmem_adopt_options *options, struct gmem **ret_gmem,

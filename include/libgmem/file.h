@@ -121,6 +121,7 @@ struct gmem_adopt_options {
  *   EBADF   fd is not open
  *   ENOTTY  fd is not a guest_memfd
  *   ENOMEM  out of memory, or no address space to try a mapping
+ *   EAGAIN  the process locks all its memory (mlockall(2)) and its limit is reached
  *   EPERM   a seccomp filter or a security module refused
  *   EACCES  a security module refused
  *   EBADE   the kernel gave an answer that it must not give

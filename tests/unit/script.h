@@ -1,0 +1,53 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * A kernel that follows a script: it expects exactly the calls that a test wrote down, with exactly
+ * these arguments, and gives the answers that the test wants. Any other call, a call in the wrong
+ * order and a call that never came fail the test.
+ */
+#ifndef TEST_SCRIPT_H
+#define TEST_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "lib/uapi/guest_memfd.h"
+
+/** The page size that the scripted kernel has, whatever machine the test runs on. */
+#define PAGE UINT64_C(4096)
+
+#define VM_FD	1000
+#define GMEM_FD 1001
+
+/** Nothing is written to error_offset. */
+#define NOT_WRITTEN UINT64_MAX
+
+/** Take the place of the kernel; every test calls it through a fixture. */
+void script_begin(void);
+/** Fail the test if an expected call did not come. */
+void script_end(void);
+
+void expect_api_version(int fd, int result);
+void expect_capability(int fd, uint64_t capability, int result);
+void expect_create(int fd, uint64_t size, uint64_t flags, int result);
+void expect_convert(int fd, uint64_t offset, uint64_t size, uint64_t attributes, int result,
+		    uint64_t error_offset);
+/** The same with the error_offset that the library passes in, which the probe leaves 0. */
+void expect_convert_scratch(int fd, uint64_t size, int result);
+void expect_mmap(uint64_t size, int protection, int flags, int fd, uint64_t offset, int result,
+		 void *address);
+void expect_munmap(void *address, uint64_t size, int result);
+void expect_fallocate(int fd, int mode, uint64_t offset, uint64_t size, int result);
+void expect_fstat(int fd, int result, int64_t size);
+void expect_fstatfs(int fd, int result, uint64_t type);
+void expect_close_on_exec(int fd, int result);
+void expect_close(int fd, int result);
+void expect_now(uint64_t nanoseconds);
+void expect_sleep(uint64_t nanoseconds, int result);
+
+/** The result of a call of the library during which every allocation fails. */
+#define WITHOUT_MEMORY(call) (refuse_allocations(), allow_allocations(call))
+void refuse_allocations(void);
+int allow_allocations(int result);
+
+#endif
