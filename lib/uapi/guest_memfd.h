@@ -79,6 +79,16 @@ struct gmem_uapi_memory_region {
 };
 #define GMEM_UAPI_SET_MEMORY_REGION _IOW(GMEM_KVMIO, 0x49, struct gmem_uapi_memory_region)
 
+/* KVM_EXIT_MEMORY_FAULT: KVM_RUN fails with EFAULT or EHWPOISON; this lies in struct kvm_run's
+ * union */
+#define GMEM_UAPI_EXIT_MEMORY_FAULT    39
+#define GMEM_UAPI_MEMORY_FAULT_PRIVATE (1ULL << 3)
+struct gmem_uapi_memory_fault {
+	uint64_t flags;
+	uint64_t gpa;
+	uint64_t size;
+};
+
 /* fstatfs(2) type of a guest_memfd, where the kernel has a file system of its own for it */
 #define GMEM_UAPI_MAGIC 0x474d454d
 /* and where it has not: then it is one of many kinds of anonymous inode */
