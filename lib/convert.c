@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <libgmem/convert.h>
-#include "file.h"
 #include "options.h"
+#include "range.h"
 #include "sys.h"
 #include "uapi/guest_memfd.h"
 
@@ -26,6 +26,8 @@ struct conversion {
 	uint64_t deadline;
 	uint64_t pause;
 };
+
+#define COLD __attribute__((noinline, cold))
 
 /* No offset of a range, whose end is 2^63 at most: tells that the kernel wrote none. */
 #define NO_OFFSET UINT64_MAX
@@ -108,33 +110,6 @@ static bool wait_for_busy_page(struct conversion *c)
 	return true;
 }
 
-/*
- * The first attempt failed. The whole range is asked for again each time: the kernel converts all
- * of it or nothing. Out of line, so that the way of success stays short.
- */
-static __attribute__((noinline, cold)) int retry(const struct gmem *gmem,
-						 const struct gmem_error *call,
-						 const struct gmem_convert_options *options,
-						 int result, uint64_t error_offset,
-						 struct gmem_error *reterr_error)
-{
-	struct conversion c = { .gmem = gmem, .options = *options, .report = *call };
-
-	set_attempt(&c, result, error_offset);
-	if (result == -EAGAIN) {
-		set_defaults(&c.options);
-		set_deadline(&c);
-		c.pause = c.options.backoff_ns;
-	}
-	while (result == -EAGAIN && wait_for_busy_page(&c)) {
-		result = ask_kernel(gmem, call->offset, call->size, call->state, &error_offset);
-		if (result == 0)
-			return 0;
-		set_attempt(&c, result, error_offset);
-	}
-	return gmem_error_fail(reterr_error, &c.report);
-}
-
 static int read_options(const struct gmem_convert_options *given,
 			struct gmem_convert_options *options)
 {
@@ -149,34 +124,90 @@ static int read_options(const struct gmem_convert_options *given,
 	return 0;
 }
 
-int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_state state,
-		 const struct gmem_convert_options *options, struct gmem_error *reterr_error)
+static int check_options(const struct gmem_convert_options *given)
 {
-	struct gmem_error error = {
+	struct gmem_convert_options options;
+
+	return read_options(given, &options);
+}
+
+static struct gmem_error call_report(uint64_t offset, uint64_t size, enum gmem_state state)
+{
+	return (struct gmem_error){
 		.call = "gmem_convert",
+		.state = state,
 		.has_range = true,
 		.offset = offset,
 		.size = size,
 	};
+}
+
+/*
+ * The first attempt failed. The whole range is asked for again each time: the kernel converts all
+ * of it or nothing.
+ *
+ * Failures are out of line, so that the way of success stays short: it is to cost next to nothing
+ * beside the ioctl.
+ */
+static COLD int retry(const struct gmem *gmem, uint64_t offset, uint64_t size,
+		      enum gmem_state state, const struct gmem_convert_options *options, int result,
+		      uint64_t error_offset, struct gmem_error *reterr_error)
+{
+	struct conversion c = { .gmem = gmem, .report = call_report(offset, size, state) };
+
+	/* Valid: they were read before the first attempt. */
+	read_options(options, &c.options);
+	c.report.system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
+	set_attempt(&c, result, error_offset);
+	if (result == -EAGAIN) {
+		set_defaults(&c.options);
+		set_deadline(&c);
+		c.pause = c.options.backoff_ns;
+	}
+	while (result == -EAGAIN && wait_for_busy_page(&c)) {
+		result = ask_kernel(gmem, offset, size, state, &error_offset);
+		if (result == 0)
+			return 0;
+		set_attempt(&c, result, error_offset);
+	}
+	return gmem_error_fail(reterr_error, &c.report);
+}
+
+static COLD int refuse_options(int code, uint64_t offset, uint64_t size, enum gmem_state state,
+			       struct gmem_error *reterr_error)
+{
+	struct gmem_error error = call_report(offset, size, state);
+
+	return gmem_error_refuse_options(reterr_error, &error, code);
+}
+
+static COLD int refuse(enum gmem_cause cause, uint64_t offset, uint64_t size, enum gmem_state state,
+		       struct gmem_error *reterr_error)
+{
+	struct gmem_error error = call_report(offset, size, state);
+
+	return gmem_error_refuse(reterr_error, &error, -EINVAL, cause);
+}
+
+int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_state state,
+		 const struct gmem_convert_options *options, struct gmem_error *reterr_error)
+{
 	enum gmem_cause cause = gmem_range_check(gmem, offset, size);
-	struct gmem_convert_options known;
 	uint64_t error_offset;
 	int r;
 
-	if (!gmem_state_name(state))
-		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_STATE);
-	error.state = state;
+	if (state != GMEM_STATE_SHARED && state != GMEM_STATE_PRIVATE)
+		cause = GMEM_CAUSE_STATE;
 	if (cause)
-		return gmem_error_refuse(reterr_error, &error, -EINVAL, cause);
-	r = read_options(options, &known);
+		return refuse(cause, offset, size, state, reterr_error);
+	r = options ? check_options(options) : 0;
 	if (r < 0)
-		return gmem_error_refuse_options(reterr_error, &error, r);
+		return refuse_options(r, offset, size, state, reterr_error);
 
 	r = ask_kernel(gmem, offset, size, state, &error_offset);
 	if (r == 0)
 		return 0;
-	error.system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
-	return retry(gmem, &error, &known, r, error_offset, reterr_error);
+	return retry(gmem, offset, size, state, options, r, error_offset, reterr_error);
 }
 
 const char *gmem_state_name(enum gmem_state state)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "lib/file.h"
+#include "lib/range.h"
 #include "unit.h"
 
 static const struct gmem file = { .size = 256 * PAGE, .page_size = PAGE };
