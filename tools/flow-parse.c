@@ -131,7 +131,7 @@ int flow_parse(const char *name, const char *text, size_t size, struct flow **re
 	struct flow_reader reader = { .text = text, .end = text + size, .mistake = ret_mistake };
 	struct flow_line line;
 	struct flow *flow;
-	size_t room = 0;
+	size_t room = 0, arena = flow_arena_size(size) + strlen(name) + 1;
 	int err;
 
 	if (size > FLOW_SIZE_MAX)
@@ -140,11 +140,14 @@ int flow_parse(const char *name, const char *text, size_t size, struct flow **re
 	flow = calloc(1, sizeof(*flow));
 	if (!flow)
 		return -ENOMEM;
-	flow->name = name;
-	flow->words = reader.arena = reader.arena_next = malloc(flow_arena_size(size));
-	err = flow->words ? 0 : -ENOMEM;
-	reader.arena_end = reader.arena + flow_arena_size(size);
-	while (!err) {
+	flow->words = reader.arena = reader.arena_next = malloc(arena);
+	if (!flow->words) {
+		free(flow);
+		return -ENOMEM;
+	}
+	reader.arena_end = reader.arena + arena;
+	flow->name = flow_printable(&reader, name);
+	for (err = 0; !err;) {
 		err = flow_read_line(&reader, &line);
 		if (err <= 0)
 			break;

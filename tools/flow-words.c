@@ -68,6 +68,21 @@ static size_t character(const unsigned char *p, size_t size)
 	return n;
 }
 
+const char *flow_printable(struct flow_reader *reader, const char *text)
+{
+	size_t size = strlen(text), n;
+	char *copy = keep(reader, text, size);
+
+	for (size_t i = 0; copy && i < size; i += n) {
+		n = character((const unsigned char *)text + i, size - i);
+		if (n && text[i] != '\t')
+			continue;
+		copy[i] = '?';
+		n = 1;
+	}
+	return copy;
+}
+
 static int check_characters(struct flow_reader *reader, const char *line, size_t size)
 {
 	size_t n;

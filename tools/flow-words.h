@@ -31,6 +31,9 @@ struct flow_reader {
 /* Bytes of arena that a flow of this size can need. */
 size_t flow_arena_size(size_t size);
 
+/* A copy of text where every byte that is not printable UTF-8 is a question mark. */
+const char *flow_printable(struct flow_reader *reader, const char *text);
+
 /* The next line, empty ones too. 1: there is one; 0: end; -EINVAL: a mistake. */
 int flow_read_line(struct flow_reader *reader, struct flow_line *line);
 

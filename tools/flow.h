@@ -91,7 +91,7 @@ struct flow_step {
 };
 
 struct flow {
-	const char *name; /* of the file, borrowed from the caller of flow_parse() */
+	const char *name; /* of the file, printable */
 	char **summary;	  /* the comment lines at the top, without licence lines */
 	size_t summaries;
 	struct flow_step *step;

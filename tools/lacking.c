@@ -24,6 +24,7 @@ static const struct {
 	{ NEED_INIT_SHARED, GMEM_FEATURE_INIT_SHARED,
 	  "guest_memfd files that are shared at first" },
 	{ NEED_CONVERT, GMEM_FEATURE_CONVERT, "in-place conversion" },
+	{ NEED_IN_PLACE, GMEM_FEATURE_IN_PLACE, "state that is kept in the file" },
 	{ NEED_HYPERCALL, -1, "conversion requests by hypercall" },
 	{ NEED_PIN, -1, "registered buffers of io_uring" },
 };

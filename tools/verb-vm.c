@@ -128,6 +128,23 @@ static void run_unslot(struct flow_run *run, const struct flow_step *step, struc
 	outcome_broken(outcome, "the VM has no slot %u", number);
 }
 
+static const unsigned int requirements[] = {
+	NEED_FILE,    NEED_MAP,	      NEED_INIT_SHARED, NEED_IN_PLACE,
+	NEED_CONVERT, NEED_HYPERCALL, NEED_PIN,
+};
+
+static unsigned int require_needs(const struct flow_step *step)
+{
+	return requirements[flow_number(step, "what", 0)];
+}
+
+/* All of it was done before the flow began. */
+static void run_require(struct flow_run *run, const struct flow_step *step, struct outcome *outcome)
+{
+	(void)run;
+	outcome_done(outcome, "there is %s here", flow_arg(step, "what")->word);
+}
+
 const struct verb verbs_vm[] = {
 	{
 		.name = "vm",
@@ -135,6 +152,14 @@ const struct verb verbs_vm[] = {
 		.help = "create a VM with a small guest in it",
 		.check = check_vm,
 		.run = run_vm_verb,
+	},
+	{
+		.name = "require",
+		.syntax =
+			"{what:create|map|init-shared|in-place|convert|hypercall|pin} [vm <vm:vm>]",
+		.help = "skip the flow where the kernel does not offer this to the VM",
+		.more_needs = require_needs,
+		.run = run_require,
 	},
 	{
 		.name = "slot",

@@ -36,7 +36,8 @@ enum need {
 	NEED_HYPERCALL = 1 << 3,   /* the guest can ask for conversions */
 	NEED_PIN = 1 << 4,	   /* built with liburing, and io_uring is allowed */
 	NEED_FILE = 1 << 5,	   /* GMEM_FEATURE_CREATE */
-	NEEDS = 6
+	NEED_IN_PLACE = 1 << 6,	   /* GMEM_FEATURE_IN_PLACE */
+	NEEDS = 7
 };
 
 struct verb {
