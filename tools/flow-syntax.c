@@ -187,7 +187,7 @@ static bool name_ok(const char *name)
 {
 	size_t size = strlen(name);
 
-	if (!size || size > FLOW_NAME_MAX || (name[0] >= '0' && name[0] <= '9') || name[0] == '-')
+	if (!size || size > FLOW_NAME_MAX || strchr("0123456789_-", name[0]))
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
 	       size;

@@ -35,18 +35,30 @@ const struct verb *verb_find(const char *first, const char *second, size_t *ret_
 	return NULL;
 }
 
-/* "<file:from>" -> "FROM" */
-static size_t put_part(char *out, const char *part, const char *end)
+/*
+ * What stands for an argument: "<file:file>" -> "FILE", after a word of the same name "N" or the
+ * kind: "[timeout <number:timeout>]" -> "[timeout N]". text is what was written so far.
+ */
+static size_t put_part(char *text, size_t used, const char *part, const char *end)
 {
 	const char *colon = memchr(part, ':', (size_t)(end - part));
-	size_t n = 0;
+	size_t key = (size_t)(end - colon - 1), n = 0;
+	bool repeats = used > key && text[used - 1] == ' ' &&
+		       !memcmp(text + used - 1 - key, colon + 1, key);
 
+	text += used;
 	if (!strncmp(part, "pattern:", 8))
-		return (size_t)sprintf(out, "zero|value N|seed N");
+		return (size_t)sprintf(text, "zero|value N|seed N");
 	if (!strncmp(part, "text:", 5))
-		return (size_t)sprintf(out, "\"TEXT\"");
-	for (const char *p = colon + 1; p < end; p++)
-		out[n++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+		return (size_t)sprintf(text, "\"TEXT\"");
+	if (repeats && !strncmp(part, "number:", 7))
+		return (size_t)sprintf(text, "N");
+	if (repeats) {
+		end = colon;
+		part += strncmp(part, "end-", 4) ? 0 : 4;
+	}
+	for (const char *p = repeats ? part : colon + 1; p < end; p++)
+		text[n++] = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
 	return n;
 }
 
@@ -61,7 +73,7 @@ int verb_usage(const struct verb *verb, char *buffer, size_t size)
 
 		if (*p == '<') {
 			end = strchr(p, '>');
-			n += put_part(text + n, p + 1, end);
+			n += put_part(text, n, p + 1, end);
 			p = end + 1;
 		} else if (*p == '{') {
 			end = strchr(p, '}');

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Any bytes may be handed to the parser of flows. LLVMFuzzerTestOneInput() is a libFuzzer harness:
- * built with clang, -Dfuzz=true and no main of its own. Otherwise main() is a fuzzer of its own
+ * clang -fsanitize=fuzzer -DLIBFUZZER. Otherwise main() is a fuzzer of its own
  * that mangles good flows: fuzz-parse [--rounds N] [--seed N] FLOW...
  */
 #include <errno.h>
@@ -124,11 +124,13 @@ static size_t load(const char *name, char *text, size_t room)
 int main(int argc, char **argv)
 {
 	static char good[16384], text[32768];
-	uint64_t rounds = 20000, seed = (uint64_t)time(NULL);
+	const char *wanted = getenv("GMEM_SEED");
+	uint64_t seed = wanted ? strtoull(wanted, NULL, 0) : (uint64_t)time(NULL);
+	uint64_t rounds = 20000;
 	int flows;
 
-	while (argc > 2 && argv[1][0] == '-') {
-		*(strcmp(argv[1], "--seed") ? &rounds : &seed) = strtoull(argv[2], NULL, 0);
+	if (argc > 2 && !strcmp(argv[1], "--rounds")) {
+		rounds = strtoull(argv[2], NULL, 0);
 		argv += 2;
 		argc -= 2;
 	}
