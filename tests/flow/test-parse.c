@@ -306,6 +306,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
+	tcase_set_timeout(tcase, 0); /* meson's is enough, and knows about valgrind */
 	tcase_add_checked_fixture(tcase, NULL, teardown);
 	tcase_add_loop_test(tcase, a_mistake_is_told_with_its_place_and_what_was_expected, 0,
 			    sizeof(mistakes) / sizeof(mistakes[0]));
@@ -320,7 +321,8 @@ int main(void)
 	tcase_add_test(tcase, limits_hold);
 	tcase_add_test(tcase, every_verb_says_how_it_is_used);
 	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? 1 : 0;
