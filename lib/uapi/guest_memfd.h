@@ -65,6 +65,33 @@ struct gmem_uapi_attributes {
 };
 #define GMEM_UAPI_SET_ATTRIBUTES _IOWR(GMEM_KVMIO, 0xd2, struct gmem_uapi_attributes)
 
+/*
+ * Content policies, as flags of the above. Not in any kernel but one with our series, which says so
+ * by a capability from a range of our own: its value is the mask of flags.
+ */
+#define GMEM_CAP_CONTENT_POLICIES  0x676d0000
+#define GMEM_UAPI_CONTENT_ZERO	   (1ULL << 0)
+#define GMEM_UAPI_CONTENT_PRESERVE (1ULL << 1)
+
+/* Query of state, on the guest_memfd fd. With our series only; value 1. */
+#define GMEM_CAP_QUERY 0x676d0001
+struct gmem_uapi_extent {
+	uint64_t offset;
+	uint64_t size;
+	uint64_t attributes;
+	uint64_t allocated; /* bytes; 0 unless asked for */
+};
+#define GMEM_UAPI_QUERY_ALLOCATED (1ULL << 0)
+struct gmem_uapi_query {
+	uint64_t offset;
+	uint64_t size;
+	uint64_t flags;
+	uint64_t extents; /* address of the first struct gmem_uapi_extent */
+	uint64_t nr_extents;
+	uint64_t reserved[3];
+};
+#define GMEM_UAPI_QUERY _IOWR(GMEM_KVMIO, 0xf8, struct gmem_uapi_query)
+
 /* KVM_SET_USER_MEMORY_REGION2, on the VM fd */
 #define GMEM_UAPI_MEM_GUEST_MEMFD (1U << 2)
 struct gmem_uapi_memory_region {
@@ -98,6 +125,8 @@ struct gmem_uapi_memory_fault {
 _Static_assert(sizeof(struct gmem_uapi_create) == 64, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_vm_attributes) == 32, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_attributes) == 128, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_extent) == 32, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_query) == 64, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_memory_region) == 160, "KVM ABI");
 _Static_assert(GMEM_UAPI_SET_ATTRIBUTES == 0xC080AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_SET_VM_ATTRIBUTES == 0x4020AED2UL, "KVM ABI");

@@ -89,8 +89,8 @@ static const struct mistake {
 	uint64_t flags, attributes, offset, size;
 	int reserved; /* index + 1 of the word that is set */
 } mistakes[] = {
-	{ "flags bit 0", .flags = 1 },
-	{ "flags bit 1", .flags = 2 },
+	{ "two content policies", .flags = 3 },
+	{ "flags bit 2", .flags = 4 },
 	{ "flags bit 32", .flags = 1ULL << 32 },
 	{ "flags bit 63", .flags = 1ULL << 63 },
 	{ "reserved[0]", .reserved = 1 },
@@ -248,6 +248,18 @@ START_TEST(vm_without_private_memory_is_einval_even_if_nothing_would_change)
 }
 END_TEST
 
+START_TEST(a_content_policy_is_einval_where_none_are_reported)
+{
+	bool reported = vm_capability(vm, GMEM_CAP_CONTENT_POLICIES);
+
+	for (uint64_t flags = 1; flags <= 2; flags++) {
+		struct gmem_uapi_attributes request = { .size = PAGE, .flags = flags };
+
+		must_give(convert_raw(gmem, &request), reported ? 0 : -EINVAL);
+	}
+}
+END_TEST
+
 START_TEST(success_does_not_write_the_struct_back)
 {
 	must_give(convert_read_only(gmem, &right[0]), 0);
@@ -332,6 +344,7 @@ static void add_tests(Suite *suite)
 	tcase_add_test(checks, unreadable_struct_is_efault_before_any_other_check);
 	tcase_add_test(checks, unreadable_struct_is_efault_for_a_vm_without_private_memory);
 	tcase_add_test(checks, vm_without_private_memory_is_einval_even_if_nothing_would_change);
+	tcase_add_test(checks, a_content_policy_is_einval_where_none_are_reported);
 	tcase_add_test(checks, success_does_not_write_the_struct_back);
 	tcase_add_test(checks, the_value_error_offset_comes_with_is_ignored);
 	tcase_add_checked_fixture(files, open_file, close_file);
