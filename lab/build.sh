@@ -126,11 +126,12 @@ open_object_dir() {
 	fi
 }
 
+# For run_child: exec, so that a signal reaches make.
 kernel_make() {
 	local object=$1
 	shift
 	# Fixed names and dates: equal input gives an equal kernel.
-	make -C "$WORK" O="$object" CC="${CC:-gcc}" LOCALVERSION="${LOCALVERSION:-}" KBUILD_BUILD_USER=libgmem \
+	exec make -C "$WORK" O="$object" CC="${CC:-gcc}" LOCALVERSION="${LOCALVERSION:-}" KBUILD_BUILD_USER=libgmem \
 		KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' "$@"
 }
 
@@ -148,7 +149,10 @@ configure() {
 		die "$FAILED" "the kernel cannot be configured:" "$(tail -n 5 "$object/lab.log")"
 	# The last line about a symbol counts.
 	while read -r line; do
-		grep -qxF "$line" "$object/.config" || wrong+=("$line")
+		case $line in
+		*' is not set') line=${line#\# } && ! grep -q "^${line%% *}=" "$object/.config" ;;
+		*) grep -qxF "$line" "$object/.config" ;;
+		esac || wrong+=("$line")
 	done < <(tac "$want" | awk '/^CONFIG_/ { split($0, a, "="); s = a[1] } /^# CONFIG_/ { s = $2 }
 		s && !seen[s]++ { print } { s = "" }')
 	[ ${#wrong[@]} -eq 0 ] ||
@@ -182,9 +186,10 @@ log_tail() {
 
 # One line that updates on a terminal, else a line every half minute.
 show_progress() {
-	local object=$1 files start=$SECONDS
+	local object=$1 files idle start=$SECONDS
+	exec {idle}<> <(:) # nothing ever comes: a sleep without a process
 	while :; do
-		if [ -t 2 ]; then sleep 1; else sleep 30; fi
+		read -rt "$([ -t 2 ] && echo 1 || echo 30)" -u "$idle" || true
 		files=$(grep -cE '^  (CC|AS|LD|AR|HOSTCC) ' "$object/lab.log" || true)
 		if [ -t 2 ]; then
 			printf '\rlab: %d files (a whole kernel has about %d), %d s\033[K' \

@@ -5,7 +5,7 @@
 # What counts as a kernel report: a line on the console by which the kernel says that it, and not the
 # program under test, did something wrong. An injected memory failure or allocation failure is none.
 
-readonly REPORTS='WARNING: |BUG: |kernel BUG at |Oops: |Oops\b.*\[#|general protection fault|Kernel panic|KASAN: |UBSAN: |\
+readonly REPORTS='WARNING: |BUG: |kernel BUG at |Oops: |Oops.*[[]#|general protection fault|Kernel panic|KASAN: |UBSAN: |\
 possible circular locking dependency|possible recursive locking|inconsistent lock state|suspicious RCU usage|\
 held lock freed|bad unlock balance|nested lock was not taken|Invalid wait context|possible irq lock inversion|\
 INFO: rcu|rcu: INFO: |blocked for more than|soft lockup|hard LOCKUP|unreferenced object 0x|refcount_t: |\

@@ -51,6 +51,16 @@ need_source() {
 	mv -T "$new/linux" "$SOURCE"
 }
 
+# The unpacked source for a command that only reads it: no need to wait for a build.
+need_source_unlocked() {
+	identify_source
+	SOURCE=$CACHE/source/$SOURCE_ID
+	[ -z "$SOURCE_ID" ] || [ ! -d "$SOURCE" ] || return 0
+	lock_cache
+	need_source
+	unlock_cache
+}
+
 hash() {
 	sha256sum | cut -c1-16
 }
@@ -68,7 +78,7 @@ check_version() {
 }
 
 copy_tree() {
-	mkdir "$2"
+	mkdir -p "$2"
 	run_child bash -o pipefail -c 'tar -C "$1" --exclude=./.git -cf - . | tar -C "$2" -xf -' _ "$1" "$2" ||
 		die "$UNAVAILABLE" "cannot copy $1" "$(free_space "$CACHE")"
 	# A tree that was built in cannot be built out of: leave its configuration behind.
@@ -95,11 +105,11 @@ debian_mirror() {
 }
 
 # apt with its own lists and sources: needs no root and leaves the machine's alone. The signature
-# of the archive is checked against Debian's keyring as always.
+# of the archive is checked against Debian's keyring as always. For run_child or $(...): exec.
 private_apt() {
 	local dir=$1 tool=$2
 	shift 2
-	env -C "$dir" "$tool" -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" \
+	exec env -C "$dir" "$tool" -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" \
 		-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none "$@"
 }

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgmem/allocate.h>
-#include "file.h"
 #include "options.h"
+#include "range.h"
 #include "sys.h"
 
 /*

@@ -2,8 +2,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <libgmem/convert.h>
-#include "file.h"
+#include <string.h>
 #include "options.h"
+#include "range.h"
 #include "sys.h"
 #include "uapi/guest_memfd.h"
 
@@ -18,6 +19,16 @@ static const struct gmem_answer convert_answers[] = {
 	{ 0 },
 };
 
+/* What the caller asked for. */
+struct asked {
+	const struct gmem *gmem;
+	uint64_t offset;
+	uint64_t size;
+	enum gmem_state state;
+	const struct gmem_convert_options *options;
+	struct gmem_error *reterr_error;
+};
+
 /* One conversion that the kernel refused at least once. */
 struct conversion {
 	const struct gmem *gmem;
@@ -27,20 +38,29 @@ struct conversion {
 	uint64_t pause;
 };
 
+/*
+ * Failures are out of line, and get what was asked in one piece, so that the way of success stays
+ * short: it is to cost next to nothing beside the ioctl.
+ */
+#define COLD __attribute__((noinline, cold))
+
 /* No offset of a range, whose end is 2^63 at most: tells that the kernel wrote none. */
 #define NO_OFFSET UINT64_MAX
 
-static int ask_kernel(const struct gmem *gmem, uint64_t offset, uint64_t size,
-		      enum gmem_state state, uint64_t *ret_error_offset)
+static inline int ask_kernel(const struct asked *asked, uint64_t *ret_error_offset)
 {
-	struct gmem_uapi_attributes request = {
-		.offset = offset,
-		.size = size,
-		.attributes = state == GMEM_STATE_PRIVATE ? GMEM_UAPI_ATTRIBUTE_PRIVATE : 0,
-		.error_offset = NO_OFFSET,
-	};
-	int r = gmem_sys->ioctl(gmem->fd, GMEM_UAPI_SET_ATTRIBUTES, (uintptr_t)&request);
+	struct gmem_uapi_attributes request;
+	int r;
 
+	/* In halves: compilers clear all of it at once with a slow string instruction. */
+	memset(&request, 0, sizeof(request) / 2);
+	memset((char *)&request + sizeof(request) / 2, 0, sizeof(request) / 2);
+	request.offset = asked->offset;
+	request.size = asked->size;
+	if (asked->state == GMEM_STATE_PRIVATE)
+		request.attributes = GMEM_UAPI_ATTRIBUTE_PRIVATE;
+	request.error_offset = NO_OFFSET;
+	r = gmem_sys->ioctl(asked->gmem->fd, GMEM_UAPI_SET_ATTRIBUTES, (uintptr_t)&request);
 	*ret_error_offset = request.error_offset;
 	return r;
 }
@@ -108,33 +128,6 @@ static bool wait_for_busy_page(struct conversion *c)
 	return true;
 }
 
-/*
- * The first attempt failed. The whole range is asked for again each time: the kernel converts all
- * of it or nothing. Out of line, so that the way of success stays short.
- */
-static __attribute__((noinline, cold)) int retry(const struct gmem *gmem,
-						 const struct gmem_error *call,
-						 const struct gmem_convert_options *options,
-						 int result, uint64_t error_offset,
-						 struct gmem_error *reterr_error)
-{
-	struct conversion c = { .gmem = gmem, .options = *options, .report = *call };
-
-	set_attempt(&c, result, error_offset);
-	if (result == -EAGAIN) {
-		set_defaults(&c.options);
-		set_deadline(&c);
-		c.pause = c.options.backoff_ns;
-	}
-	while (result == -EAGAIN && wait_for_busy_page(&c)) {
-		result = ask_kernel(gmem, call->offset, call->size, call->state, &error_offset);
-		if (result == 0)
-			return 0;
-		set_attempt(&c, result, error_offset);
-	}
-	return gmem_error_fail(reterr_error, &c.report);
-}
-
 static int read_options(const struct gmem_convert_options *given,
 			struct gmem_convert_options *options)
 {
@@ -149,34 +142,91 @@ static int read_options(const struct gmem_convert_options *given,
 	return 0;
 }
 
+static struct gmem_error call_report(const struct asked *asked)
+{
+	return (struct gmem_error){
+		.call = "gmem_convert",
+		.state = asked->state,
+		.has_range = true,
+		.offset = asked->offset,
+		.size = asked->size,
+	};
+}
+
+/*
+ * The first attempt failed. The whole range is asked for again each time: the kernel converts all
+ * of it or nothing.
+ */
+static COLD int retry(const struct asked *asked, int result, uint64_t error_offset)
+{
+	struct conversion c = { .gmem = asked->gmem, .report = call_report(asked) };
+
+	/* Valid: they were read before the first attempt. */
+	read_options(asked->options, &c.options);
+	c.report.system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
+	set_attempt(&c, result, error_offset);
+	if (result == -EAGAIN) {
+		set_defaults(&c.options);
+		set_deadline(&c);
+		c.pause = c.options.backoff_ns;
+	}
+	while (result == -EAGAIN && wait_for_busy_page(&c)) {
+		result = ask_kernel(asked, &error_offset);
+		if (result == 0)
+			return 0;
+		set_attempt(&c, result, error_offset);
+	}
+	return gmem_error_fail(asked->reterr_error, &c.report);
+}
+
+static COLD int refuse_options(const struct asked *asked, int code)
+{
+	struct gmem_error error = call_report(asked);
+
+	return gmem_error_refuse_options(asked->reterr_error, &error, code);
+}
+
+static COLD int refuse(const struct asked *asked)
+{
+	struct gmem_error error = call_report(asked);
+	enum gmem_cause cause = gmem_range_check(asked->gmem, asked->offset, asked->size);
+
+	if (!gmem_state_name(asked->state))
+		cause = GMEM_CAUSE_STATE;
+	return gmem_error_refuse(asked->reterr_error, &error, -EINVAL, cause);
+}
+
+static inline int convert(const struct asked *asked)
+{
+	uint64_t error_offset;
+	int r = ask_kernel(asked, &error_offset);
+
+	if (r == 0)
+		return 0;
+	return retry(asked, r, error_offset);
+}
+
+static __attribute__((noinline)) int convert_with_options(const struct asked *asked)
+{
+	struct gmem_convert_options options;
+	int r = read_options(asked->options, &options);
+
+	if (r < 0)
+		return refuse_options(asked, r);
+	return convert(asked);
+}
+
 int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_state state,
 		 const struct gmem_convert_options *options, struct gmem_error *reterr_error)
 {
-	struct gmem_error error = {
-		.call = "gmem_convert",
-		.has_range = true,
-		.offset = offset,
-		.size = size,
-	};
-	enum gmem_cause cause = gmem_range_check(gmem, offset, size);
-	struct gmem_convert_options known;
-	uint64_t error_offset;
-	int r;
+	struct asked asked = { gmem, offset, size, state, options, reterr_error };
 
-	if (!gmem_state_name(state))
-		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_STATE);
-	error.state = state;
-	if (cause)
-		return gmem_error_refuse(reterr_error, &error, -EINVAL, cause);
-	r = read_options(options, &known);
-	if (r < 0)
-		return gmem_error_refuse_options(reterr_error, &error, r);
-
-	r = ask_kernel(gmem, offset, size, state, &error_offset);
-	if (r == 0)
-		return 0;
-	error.system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
-	return retry(gmem, &error, &known, r, error_offset, reterr_error);
+	if (gmem_range_check(gmem, offset, size) ||
+	    (state != GMEM_STATE_SHARED && state != GMEM_STATE_PRIVATE))
+		return refuse(&asked);
+	if (options)
+		return convert_with_options(&asked);
+	return convert(&asked);
 }
 
 const char *gmem_state_name(enum gmem_state state)

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * A guest_memfd file, from the inside, and the check that every range goes through.
+ * A guest_memfd file, from the inside.
  */
 #ifndef GMEM_FILE_H
 #define GMEM_FILE_H
@@ -18,8 +18,5 @@ struct gmem {
 	bool knows_creation_flags;
 	bool mappable;
 };
-
-/** gmem_range_check() - GMEM_CAUSE_NONE, or what is wrong with a range of the file */
-enum gmem_cause gmem_range_check(const struct gmem *gmem, uint64_t offset, uint64_t size);
 
 #endif

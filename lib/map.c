@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <libgmem/map.h>
 #include <sys/mman.h>
-#include "file.h"
 #include "options.h"
+#include "range.h"
 #include "sys.h"
 
 static const struct gmem_answer map_answers[] = {

@@ -20,6 +20,7 @@
 #define GMEM_UAPI_GET_API_VERSION _IO(GMEM_KVMIO, 0x00)
 
 /* KVM_CHECK_EXTENSION: its argument is the number of a capability */
+#define GMEM_UAPI_CREATE_VM	   _IO(GMEM_KVMIO, 0x01)
 #define GMEM_UAPI_CHECK_EXTENSION  _IO(GMEM_KVMIO, 0x03)
 #define GMEM_CAP_MEMORY_ATTRIBUTES 233 /* VM-wide attributes: value is the attribute mask */
 #define GMEM_CAP_GUEST_MEMFD	   234

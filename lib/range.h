@@ -1,8 +1,16 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The check that every range of a file goes through. Inline: it is on the way of every conversion.
+ */
+#ifndef GMEM_RANGE_H
+#define GMEM_RANGE_H
+
 #include "file.h"
 
-enum gmem_cause gmem_range_check(const struct gmem *gmem, uint64_t offset, uint64_t size)
+/** gmem_range_check() - GMEM_CAUSE_NONE, or what is wrong with a range of the file */
+static inline enum gmem_cause gmem_range_check(const struct gmem *gmem, uint64_t offset,
+					       uint64_t size)
 {
 	if (!gmem)
 		return GMEM_CAUSE_ARGUMENT;
@@ -16,3 +24,5 @@ enum gmem_cause gmem_range_check(const struct gmem *gmem, uint64_t offset, uint6
 		return GMEM_CAUSE_BEYOND_END;
 	return GMEM_CAUSE_NONE;
 }
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* gmemctl run: read all flows, then run them one after the other. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gmemctl.h"
+#include "run.h"
+
+struct request {
+	enum output_form form;
+	int verbosity;
+	int flows;
+	struct flow **flow;
+	char **name;
+};
+
+/* A whole file, one byte more than a flow may have at most. */
+static int read_file(const char *name, char *text, size_t *ret_size)
+{
+	FILE *file = strcmp(name, "-") ? fopen(name, "re") : stdin;
+	int err = 0;
+
+	if (!file)
+		return -errno;
+	errno = 0;
+	*ret_size = fread(text, 1, FLOW_SIZE_MAX + 1, file);
+	if (ferror(file))
+		err = errno ? -errno : -EIO;
+	if (file != stdin)
+		fclose(file);
+	return err;
+}
+
+static int read_flow(const char *name, struct flow **ret_flow)
+{
+	const char *shown = strcmp(name, "-") ? name : "<stdin>";
+	char *text = malloc(FLOW_SIZE_MAX + 1);
+	struct flow_mistake mistake;
+	size_t size = 0;
+	int err;
+
+	if (!text) {
+		complain("out of memory");
+		return EXIT_FAILED;
+	}
+	err = read_file(name, text, &size);
+	if (err) {
+		complain("cannot read %s: %s", shown, strerror(-err));
+		free(text);
+		return EXIT_WRONG_USE;
+	}
+	err = flow_parse(shown, text, size, ret_flow, &mistake);
+	free(text);
+	if (err == -EINVAL) {
+		fprintf(stderr, "%s:%u:%u: %s\n", shown, mistake.line, mistake.column,
+			mistake.text);
+		return EXIT_WRONG_USE;
+	}
+	if (err) {
+		complain("%s: %s", shown, strerror(-err));
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+/* Nothing runs if one of the flows has a mistake; all mistakes are told. */
+static int read_flows(struct request *request)
+{
+	int status = EXIT_OK;
+
+	for (int i = 0; i < request->flows; i++) {
+		int one = read_flow(request->name[i], &request->flow[i]);
+
+		if (one != EXIT_OK)
+			status = one;
+	}
+	return status;
+}
+
+static int run_flows(struct request *request)
+{
+	struct output output;
+	bool failed = false, lacking = false;
+
+	output_init(&output, request->form, stdout, request->verbosity);
+	for (int i = 0; i < request->flows; i++) {
+		enum run_result result = flow_run(request->flow[i], &output);
+
+		failed |= result == RUN_FAILED;
+		lacking |= result == RUN_LACKING;
+	}
+	output.ops->finish(&output);
+	return failed ? EXIT_FAILED : lacking ? EXIT_LACKING : EXIT_OK;
+}
+
+static int list_verbs(void)
+{
+	const struct verb *verb;
+	char usage[512];
+
+	for (size_t i = 0; (verb = verb_at(i)); i++) {
+		verb_usage(verb, usage, sizeof(usage));
+		printf("%s\n      %s\n", usage, verb->help);
+	}
+	return finish_output(EXIT_OK);
+}
+
+/* -1: go on; otherwise the exit status */
+static int read_options(int argc, char **argv, struct request *request)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },	  { "tap", no_argument, NULL, 't' },
+		{ "quiet", no_argument, NULL, 'q' },	  { "verbose", no_argument, NULL, 'v' },
+		{ "list-verbs", no_argument, NULL, 'l' }, { 0 },
+	};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "qv", options, NULL)) != -1) {
+		switch (option) {
+		case 'j':
+		case 't':
+			if (request->form != OUTPUT_HUMAN)
+				return wrong_use(&command_run, "--json and --tap exclude each "
+							       "other");
+			request->form = option == 'j' ? OUTPUT_JSON : OUTPUT_TAP;
+			break;
+		case 'q':
+		case 'v':
+			request->verbosity = option == 'q' ? -1 : 1;
+			break;
+		case 'l':
+			return list_verbs();
+		default:
+			return wrong_use(&command_run, "unknown option '%s'", argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return wrong_use(&command_run, "no flow to run");
+	request->flows = argc - optind;
+	request->name = argv + optind;
+	return -1;
+}
+
+static int run(int argc, char **argv)
+{
+	struct request request = { .form = OUTPUT_HUMAN };
+	int status = read_options(argc, argv, &request);
+
+	if (status >= 0)
+		return status;
+	request.flow = calloc((size_t)request.flows, sizeof(*request.flow));
+	if (!request.flow) {
+		complain("out of memory");
+		return EXIT_FAILED;
+	}
+	status = read_flows(&request);
+	if (status == EXIT_OK)
+		status = finish_output(run_flows(&request));
+	for (int i = 0; i < request.flows; i++)
+		flow_free(request.flow[i]);
+	free(request.flow);
+	return status;
+}
+
+const struct command command_run = {
+	.name = "run",
+	.summary = "run flows: scripts of what a VMM and its guest do with memory",
+	.help = "Usage: gmemctl run [OPTION...] FLOW...\n"
+		"       gmemctl run --list-verbs\n"
+		"\n"
+		"Runs flows, files of one verb per line that are described in gmem_flow(5); '-' is\n"
+		"the standard input. All flows are read before the first one runs. What the running\n"
+		"kernel lacks is told before a flow does anything.\n"
+		"\n"
+		"Options:\n"
+		"  --json        one JSON object per line for each event (see gmemctl(1))\n"
+		"  --tap         the Test Anything Protocol, a test point for each step\n"
+		"  -q, --quiet   only what fails\n"
+		"  -v, --verbose also durations, and the library's explanation of expected errors\n"
+		"  --list-verbs  the verbs and what they take\n"
+		"\n"
+		"Exit status: 0 all flows passed, 1 one failed, 2 wrong use or a mistake in a flow\n"
+		"(nothing was run), 77 the kernel or this build lacks something that a flow needs\n"
+		"(and none failed).\n",
+	.run = run,
+};

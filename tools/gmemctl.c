@@ -1,0 +1,96 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* gmemctl: choosing a command. Each command is in command-NAME.c. */
+#include <libgmem/version.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gmemctl.h"
+
+static const struct command *const commands[] = {
+	&command_probe,
+#ifdef HAVE_FLOWS
+	&command_run,
+#endif
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+void complain(const char *format, ...)
+{
+	va_list args;
+
+	fputs("gmemctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+int wrong_use(const struct command *command, const char *format, ...)
+{
+	va_list args;
+
+	fputs("gmemctl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\nSee gmemctl %s%s--help\n", command ? command->name : "",
+		command ? " " : "");
+	return EXIT_WRONG_USE;
+}
+
+int finish_output(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	complain("cannot write the output: %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
+static int help(void)
+{
+	puts("Usage: gmemctl COMMAND [OPTION...] [ARGUMENT...]\n"
+	     "\n"
+	     "Looks at what this kernel does with KVM's guest_memfd memory, and tries it out.\n"
+	     "\n"
+	     "Commands:");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
+	puts("\n"
+	     "Options:\n"
+	     "  --help       this text; gmemctl COMMAND --help says more about a command\n"
+	     "  --version    the version\n"
+	     "\n"
+	     "Exit status: 0 all is well, 1 something failed, 2 wrong use, 77 the running kernel\n"
+	     "lacks something that is needed.");
+	return finish_output(EXIT_OK);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	if (!name)
+		return wrong_use(NULL, "no command");
+	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
+		return help();
+	if (!strcmp(name, "--version")) {
+		printf("gmemctl %s\n", gmem_version());
+		return finish_output(EXIT_OK);
+	}
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(name, commands[i]->name))
+			continue;
+		for (int arg = 2; arg < argc && strcmp(argv[arg], "--"); arg++) {
+			if (!strcmp(argv[arg], "--help") || !strcmp(argv[arg], "-h")) {
+				fputs(commands[i]->help, stdout);
+				return finish_output(EXIT_OK);
+			}
+		}
+		return commands[i]->run(argc - 1, argv + 1);
+	}
+	return wrong_use(NULL, "unknown command '%s'", name);
+}

@@ -1,0 +1,174 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What a flow needs and this kernel does not have: found out by trying on a VM of the same type,
+ * before the flow does anything.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "run.h"
+#include "vm-type.h"
+
+#define LAB_HINT "The lab has a kernel that offers it: lab/lab run -- build/tools/gmemctl run FLOW"
+
+static const struct {
+	enum need need;
+	int feature; /* enum gmem_feature, -1 for what is no feature of libgmem */
+	const char *what;
+} needs[NEEDS] = {
+	{ NEED_FILE, GMEM_FEATURE_CREATE, "guest_memfd files" },
+	{ NEED_MAP, GMEM_FEATURE_MAP, "guest_memfd files that the host can map" },
+	{ NEED_INIT_SHARED, GMEM_FEATURE_INIT_SHARED,
+	  "guest_memfd files that are shared at first" },
+	{ NEED_CONVERT, GMEM_FEATURE_CONVERT, "in-place conversion" },
+	{ NEED_IN_PLACE, GMEM_FEATURE_IN_PLACE, "state that is kept in the file" },
+	{ NEED_HYPERCALL, -1, "conversion requests by hypercall" },
+	{ NEED_PIN, -1, "registered buffers of io_uring" },
+};
+
+/* What the kernel offers to one type of VM */
+struct offer {
+	bool asked;
+	unsigned int has; /* enum need */
+};
+
+static int ask_vm(uint64_t type, struct offer *offer, const char **reterr_step)
+{
+	struct guestvm_options options = { .type = (unsigned int)type };
+	struct gmem_probe *probe = NULL;
+	struct guestvm *vm;
+	int err;
+
+	err = guestvm_create(&options, &vm, reterr_step);
+	if (err)
+		return err;
+	err = gmem_probe_new(guestvm_vm_fd(vm), NULL, &probe, NULL);
+	for (int i = 0; !err && i < NEEDS; i++)
+		if (needs[i].feature >= 0 &&
+		    gmem_probe_has(probe, (enum gmem_feature)needs[i].feature))
+			offer->has |= needs[i].need;
+	if (guestvm_has_hypercall_exit(vm))
+		offer->has |= NEED_HYPERCALL;
+	*reterr_step = "gmem_probe_new";
+	offer->asked = true;
+	gmem_probe_free(probe);
+	guestvm_destroy(vm);
+	return err;
+}
+
+static const char *kernel(void)
+{
+	static struct utsname name;
+
+	return uname(&name) ? "" : name.release;
+}
+
+/* Type of the VM that an object is, from the step that makes it. */
+static uint64_t vm_type(const struct flow *flow, size_t vm)
+{
+	for (size_t i = 0; i < flow->steps; i++)
+		if (flow->step[i].line == flow->object[vm].line)
+			return flow_number(&flow->step[i], "type", GUESTVM_TYPE_DEFAULT);
+	return GUESTVM_TYPE_DEFAULT;
+}
+
+static const char *type_text(uint64_t type, char *buffer, size_t size)
+{
+	const char *name = vm_type_name(type);
+
+	if (name)
+		return name;
+	snprintf(buffer, size, "type %llu", (unsigned long long)type);
+	return buffer;
+}
+
+static enum run_result no_vm(const struct flow_step *step, uint64_t type, int err,
+			     const char *failed, char *buffer, size_t size)
+{
+	char text[40];
+
+	if (err == -ENOENT || err == -EACCES || err == -ENXIO || err == -EPERM) {
+		snprintf(buffer, size,
+			 "line %u ('%s') needs KVM: %s gives %s. Load the module kvm_amd or "
+			 "kvm_intel and ask for access to /dev/kvm; the lab needs neither: lab/lab "
+			 "run -- build/tools/gmemctl run FLOW",
+			 step->line, step->text, failed, gmem_error_name(err));
+		return RUN_LACKING;
+	}
+	if (err == -EOPNOTSUPP) {
+		snprintf(buffer, size,
+			 "line %u ('%s') needs VMs of type %s, which this kernel (%s) does not "
+			 "offer. " LAB_HINT,
+			 step->line, step->text, type_text(type, text, sizeof(text)), kernel());
+		return RUN_LACKING;
+	}
+	snprintf(buffer, size,
+		 "line %u ('%s'): cannot find out what the kernel offers: %s gives %s", step->line,
+		 step->text, failed, gmem_error_name(err));
+	return RUN_FAILED;
+}
+
+static enum run_result lacking(const struct flow_step *step, uint64_t type, unsigned int lacks,
+			       char *buffer, size_t size)
+{
+	char text[40];
+
+	for (int i = 0; i < NEEDS; i++) {
+		if (!(lacks & needs[i].need))
+			continue;
+		if (needs[i].need == NEED_PIN && pin_available() == -EOPNOTSUPP)
+			snprintf(buffer, size,
+				 "line %u ('%s') needs %s, which this gmemctl was built without: "
+				 "install liburing's development files and build again",
+				 step->line, step->text, needs[i].what);
+		else if (needs[i].need == NEED_PIN)
+			snprintf(buffer, size,
+				 "line %u ('%s') needs %s, which this kernel (%s) or a sandbox "
+				 "refuses: see sysctl kernel.io_uring_disabled",
+				 step->line, step->text, needs[i].what, kernel());
+		else
+			snprintf(buffer, size,
+				 "line %u ('%s') needs %s, which this kernel (%s) does not offer "
+				 "to a VM of type %s. " LAB_HINT,
+				 step->line, step->text, needs[i].what, kernel(),
+				 type_text(type, text, sizeof(text)));
+		break;
+	}
+	return RUN_LACKING;
+}
+
+enum run_result flow_lacks(const struct flow *flow, char *buffer, size_t size)
+{
+	struct offer offers[32] = { 0 };
+	int pins = -1;
+
+	for (size_t i = 0; i < flow->steps; i++) {
+		const struct flow_step *step = &flow->step[i];
+		unsigned int wants = step->verb->needs;
+		struct offer *offer;
+		const char *failed;
+		uint64_t type;
+		int err;
+
+		if (step->vm == SIZE_MAX)
+			continue;
+		type = vm_type(flow, step->vm);
+		offer = &offers[type];
+		if (!offer->asked) {
+			err = ask_vm(type, offer, &failed);
+			if (err)
+				return no_vm(step, type, err, failed, buffer, size);
+		}
+		if (step->verb->more_needs)
+			wants |= step->verb->more_needs(step);
+		if ((wants & NEED_PIN) && pins < 0)
+			pins = pin_available() == 0;
+		wants &= ~(offer->has | (pins > 0 ? NEED_PIN : 0));
+		if (wants)
+			return lacking(step, type, wants, buffer, size);
+	}
+	return RUN_PASSED;
+}

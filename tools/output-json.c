@@ -1,0 +1,103 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * A run as JSON: one object on a line for each event. "version" changes when a member changes its
+ * meaning or goes away; members may be added. gmemctl(1) lists them.
+ */
+#include "outcome.h"
+#include "output.h"
+
+#define VERSION 1
+
+static void open_event(struct output *output, const char *event, const struct flow *flow)
+{
+	fprintf(output->stream, "{\"version\":%d,\"event\":\"%s\",\"flow\":", VERSION, event);
+	output_json_string(output->stream, flow->name);
+}
+
+static void close_event(struct output *output)
+{
+	fputs("}\n", output->stream);
+	fflush(output->stream);
+}
+
+static void member(struct output *output, const char *name, const char *text)
+{
+	fprintf(output->stream, ",\"%s\":", name);
+	if (text)
+		output_json_string(output->stream, text);
+	else
+		fputs("null", output->stream);
+}
+
+static void number(struct output *output, const char *name, uint64_t value)
+{
+	fprintf(output->stream, ",\"%s\":%llu", name, (unsigned long long)value);
+}
+
+static void begin(struct output *output, const struct flow *flow)
+{
+	open_event(output, "begin", flow);
+	fputs(",\"summary\":[", output->stream);
+	for (size_t i = 0; i < flow->summaries; i++) {
+		fputs(i ? "," : "", output->stream);
+		output_json_string(output->stream, flow->summary[i]);
+	}
+	fputc(']', output->stream);
+	close_event(output);
+}
+
+static void say(struct output *output, const struct flow *flow, const struct flow_step *step,
+		const char *text)
+{
+	open_event(output, "say", flow);
+	number(output, "line", step->line);
+	member(output, "text", text);
+	close_event(output);
+}
+
+static void step(struct output *output, const struct output_step *told)
+{
+	const struct outcome *o = told->outcome;
+	char report[1536];
+
+	open_event(output, "step", told->flow);
+	number(output, "line", told->step->line);
+	member(output, "step", told->step->text);
+	fprintf(output->stream, ",\"ok\":%s", told->as_expected ? "true" : "false");
+	member(output, "outcome", outcome_name(o->outcome));
+	member(output, "expected", told->expected);
+	member(output, "got", told->got);
+	member(output, "text", o->text);
+	if (o->err)
+		member(output, "error", gmem_error_name(o->err));
+	if (o->has_offset)
+		number(output, "offset", o->offset);
+	if (o->has_value)
+		number(output, "value", o->value);
+	number(output, "duration_ns", told->duration_ns);
+	if (told->report) {
+		int size = gmem_error_format_json(told->report, report, sizeof(report));
+
+		if (size > 0 && (size_t)size < sizeof(report))
+			fprintf(output->stream, ",\"report\":%s", report);
+	}
+	close_event(output);
+}
+
+static void end(struct output *output, const struct output_end *told)
+{
+	open_event(output, "end", told->flow);
+	member(output, "result", told->result);
+	member(output, "reason", told->reason);
+	number(output, "steps", told->steps);
+	number(output, "duration_ns", told->duration_ns);
+	close_event(output);
+}
+
+static void finish(struct output *output)
+{
+	(void)output;
+}
+
+const struct output_ops output_json = { begin, say, step, end, finish };
