@@ -84,7 +84,7 @@ static void retrieve(int device, int stage)
 	printf("retrieved in stage %d\n", stage);
 }
 
-static int preserve(int device, int stage)
+static void preserve(int device, int stage)
 {
 	struct fd_arg arg = { .size = sizeof(arg), .token = TOKEN };
 	char name[16];
@@ -104,8 +104,6 @@ static int preserve(int device, int stage)
 	session = open_session(device, CREATE_SESSION, name);
 	if (ioctl(session, PRESERVE_FD, &arg))
 		err(1, "preserve the memfd");
-	printf("preserved by stage %d\n", stage);
-	return session;
 }
 
 int main(int argc, char **argv)
@@ -124,17 +122,17 @@ int main(int argc, char **argv)
 		err(1, "/dev/liveupdate");
 	if (stage)
 		retrieve(device, stage);
-	if (cycles && stage < atoi(cycles + strlen("LAB_CYCLES="))) {
-		preserve(device, stage);
-		fflush(stdout);
-		if (argc > 1 && !strcmp(argv[1], "kexec")) {
-			sleep(1); /* for the line above to get out: nobody waits for it */
-			reboot(RB_KEXEC);
-			err(1, "reboot");
-		}
-		if (!fork())
-			for (;;)
-				pause();
+	if (!cycles || stage >= atoi(cycles + strlen("LAB_CYCLES=")))
+		return 0;
+	preserve(device, stage);
+	if (argc > 1 && !strcmp(argv[1], "kexec")) {
+		reboot(RB_KEXEC);
+		err(1, "reboot");
 	}
+	printf("preserved by stage %d\n", stage);
+	fflush(stdout);
+	if (!fork())
+		for (;;)
+			pause();
 	return 0;
 }
