@@ -24,6 +24,17 @@ make_tree()
 	fi
 }
 
+# The path of the base in TREE, for tests that need no commits; the lab has it unpacked.
+find_base()
+{
+	if ! TREE=$(LAB=$ROOT/lab bash -c '. "$LAB/common.sh" && . "$LAB/source.sh" && need_source_unlocked &&
+			echo "$SOURCE"' 2>"$WORK/log"); then
+		sed 's/^/# /' "$WORK/log"
+		echo "1..0 # SKIP the kernel source cannot be had"
+		exit 77
+	fi
+}
+
 # ok NAME: a case that passed
 ok()
 {
