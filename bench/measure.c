@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "guestvm.h"
 #include "ticks.h"
@@ -22,10 +23,12 @@ double row_ticks_per_page(const struct row *row)
 	return (double)row->ticks * PAGE / BENCH_SIZE;
 }
 
-/* Brings every page into the host's page tables. */
-static void touch_by_host(struct bench_vm *vm)
+/* Brings every page into the host's page tables, or throws them out of there. */
+static void map_by_host(struct bench_vm *vm, bool mapped)
 {
-	for (uint64_t offset = 0; offset < BENCH_SIZE; offset += PAGE)
+	if (!mapped)
+		madvise(vm->mapped, BENCH_SIZE, MADV_DONTNEED);
+	for (uint64_t offset = 0; mapped && offset < BENCH_SIZE; offset += PAGE)
 		(void)*(volatile uint8_t *)(vm->mapped + offset);
 }
 
@@ -75,8 +78,8 @@ static int there_and_back(const struct flow *flow, struct bench_vm *vm, uint64_t
 			.guest_mapped = guest,
 		};
 		/* Nobody but the guest can touch private memory. */
-		if (host && !back)
-			touch_by_host(vm);
+		if (!back)
+			map_by_host(vm, host);
 		if (guest)
 			err = touch_by_guest(vm);
 		if (err)
