@@ -365,6 +365,34 @@ START_TEST(many_extents_are_kept_apart_and_merge_again)
 }
 END_TEST
 
+/* Deep enough that whole branches of the kernel's record go at once, by a conversion or a close. */
+START_TEST(any_number_of_extents_can_be_merged_and_closed)
+{
+	static const uint64_t counts[] = { 300, 3000, 30000 };
+	uint64_t count = counts[_i];
+
+	for (int part = 0; part < 3; part++) {
+		int file = new_gmem(vm, 2 * count * PAGE, MAPPABLE | INIT_SHARED);
+		uint8_t *at = map_gmem(file, 0, 2 * count * PAGE), byte;
+		/* Nothing, the middle, or all but the ends becomes one extent. */
+		uint64_t first = part == 1 ? count / 3 : 1;
+		uint64_t last = part == 0 ? first : 2 * count - first;
+
+		for (uint64_t i = 0; i < count; i++)
+			must_give(convert(file, 2 * i * PAGE, PAGE, PRIVATE), 0);
+		if (last > first)
+			must_give(convert(file, first * PAGE, (last - first) * PAGE, PRIVATE), 0);
+		for (uint64_t page = 0; page < 2 * count; page += 1 + page % 61) {
+			bool private = page % 2 == 0 || (page >= first && page < last);
+
+			ck_assert_int_eq(try_read(at + page * PAGE, &byte), !private);
+		}
+		munmap(at, 2 * count * PAGE);
+		close(file);
+	}
+}
+END_TEST
+
 static void add_tests(Suite *suite)
 {
 	TCase *shared = new_case(suite, "shared file");
@@ -386,6 +414,7 @@ static void add_tests(Suite *suite)
 	tcase_add_test(shared, the_state_belongs_to_the_file_and_not_to_a_descriptor);
 	tcase_add_test(shared, the_state_of_one_file_is_not_that_of_another);
 	tcase_add_test(shared, many_extents_are_kept_apart_and_merge_again);
+	tcase_add_loop_test(shared, any_number_of_extents_can_be_merged_and_closed, 0, 3);
 
 	tcase_add_checked_fixture(private, open_private, close_all);
 	tcase_add_test(private, random_calls_leave_what_the_model_says);
