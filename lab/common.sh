@@ -34,6 +34,7 @@ wrong_use() {
 # Whatever is put on these lists is gone when the lab ends, however it ends.
 TEMPORARY=()
 CHILDREN=()
+TERMINAL='' # settings to restore
 
 clean_up() {
 	local pid
@@ -44,6 +45,7 @@ clean_up() {
 		wait "$pid" 2>/dev/null || true
 	done
 	CHILDREN=()
+	[ -z "$TERMINAL" ] || stty "$TERMINAL" || true
 	[ ${#TEMPORARY[@]} -eq 0 ] || rm -rf "${TEMPORARY[@]}"
 	TEMPORARY=()
 }

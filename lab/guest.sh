@@ -98,7 +98,8 @@ command_shell() {
 	[ ${#ARGV[@]} -eq 0 ] || wrong_use "shell: takes no command; use lab/lab run"
 	[ -t 0 ] && [ -t 1 ] || wrong_use "shell: needs a terminal; use lab/lab run for a command"
 	ARGV=("${SHELL:-/bin/sh}")
-	ON_TERMINAL=1
+	ON_TERMINAL=$(stty size | tr ' ' x)
+	TERMINAL=$(stty -g)
 	run_guest
 }
 
@@ -263,7 +264,7 @@ numa_options() {
 start_guest() {
 	RELAYS=()
 	if [ "$ON_TERMINAL" ]; then
-		start_qemu <&0
+		start_qemu
 		return
 	fi
 	mkfifo "$RUN/stdout" "$RUN/stderr"
@@ -277,9 +278,10 @@ start_guest() {
 	start_qemu </dev/null
 }
 
-# setpriv: not even a killed lab leaves its guest behind.
+# setpriv, here and for the clock below: not even a killed lab leaves anything running.
 start_qemu() {
-	setpriv --pdeathsig KILL "$QEMU" "${MACHINE[@]}" 2>"$RUN/qemu" &
+	# <&0: what runs in the background has no input unless one is named.
+	setpriv --pdeathsig KILL "$QEMU" "${MACHINE[@]}" <&0 2>"$RUN/qemu" &
 	GUEST=$!
 	CHILDREN+=("$GUEST")
 }
@@ -289,7 +291,7 @@ wait_for_guest() {
 	local clock='' who status
 	ENDED=
 	if [ "$TIMEOUT" -gt 0 ]; then
-		sleep "$TIMEOUT" &
+		setpriv --pdeathsig KILL sleep "$TIMEOUT" &
 		clock=$!
 		CHILDREN+=("$clock")
 	fi

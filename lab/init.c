@@ -7,7 +7,7 @@
  *
  * From the host (lab/guest.sh), over the 9p share "job": cwd, argv, env (the last two with a NUL
  * after each string), and, in a live update, kernel and initrd. On the kernel's command line, which
- * arrives here as environment: LAB_STAGE, LAB_CYCLES, LAB_LEAKS, LAB_TTY.
+ * arrives here as environment: LAB_STAGE, LAB_CYCLES, LAB_LEAKS, LAB_TTY (rows and columns).
  * To the host, over the port "lab.status", one line each: "up STAGE", "exit STAGE STATUS",
  * "taint NUMBER", "error TEXT".
  */
@@ -273,6 +273,7 @@ static void load_next_kernel(const struct job *job)
 
 static void run_child(const struct job *job, int out, int err)
 {
+	struct winsize size = { 0 };
 	char stage[32];
 	sigset_t none;
 	int in;
@@ -282,6 +283,8 @@ static void run_child(const struct job *job, int out, int err)
 		in = open("/dev/hvc0", O_RDWR);
 		out = err = in;
 		ioctl(in, TIOCSCTTY, 1);
+		if (sscanf(getenv("LAB_TTY"), "%hux%hu", &size.ws_row, &size.ws_col) == 2)
+			ioctl(in, TIOCSWINSZ, &size);
 	} else {
 		in = open("/dev/null", O_RDONLY);
 	}
