@@ -39,7 +39,8 @@ TERMINAL='' # settings to restore
 clean_up() {
 	local pid
 	for pid in "${CHILDREN[@]}"; do
-		kill "$pid" 2>/dev/null || true
+		# The whole group if it has one: make's own children do not hear of its end.
+		kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true
 	done
 	for pid in "${CHILDREN[@]}"; do
 		wait "$pid" 2>/dev/null || true
@@ -89,11 +90,13 @@ lab_packages() {
 }
 
 # Runs a command that must finish, in the background so that a signal to the lab is not
-# held up until it ends.
+# held up until it ends, and as a process group so that all of it can be ended.
 run_child() {
 	local pid status=0
+	set -m
 	"$@" &
 	pid=$!
+	set +m
 	CHILDREN+=("$pid")
 	wait "$pid" || status=$?
 	forget_child "$pid"
