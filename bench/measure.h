@@ -15,8 +15,10 @@ struct row {
 	bool to_private;
 	uint64_t step; /* bytes a call */
 	bool host_mapped, guest_mapped;
-	uint64_t calls, ticks;
-	bool measured; /* in this run; otherwise taken from the reference */
+	uint64_t calls;
+	uint64_t ticks;	 /* of all calls together, timer interrupts included */
+	uint64_t median; /* of one call */
+	bool measured;	 /* in this run; otherwise taken from the reference */
 };
 
 /* One page converted in a file of so many extents. */
@@ -50,6 +52,7 @@ int measure_calls(struct results *results);
 /* Appends rows for 1, 10, 100 ... up to @most extents. */
 int measure_extents(uint64_t most, struct results *results);
 
+/* From the median call. */
 double row_ticks_per_page(const struct row *row);
 
 #endif

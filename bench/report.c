@@ -20,15 +20,15 @@ static const char *yes(bool value)
 #define ROW_FORMAT                                                                                 \
 	" {\"flow\": \"two-backings\", \"via\": \"ioctl\", \"direction\": \"to-%7[a-z]\", "        \
 	"\"step\": %llu, \"host_mapped\": %5[a-z], \"guest_mapped\": %5[a-z], "                    \
-	"\"calls\": %llu, \"ticks\": %llu"
+	"\"calls\": %llu, \"ticks\": %llu, \"median\": %llu"
 
 static void read_row(const char *line, struct results *results)
 {
-	unsigned long long step, calls, ticks;
+	unsigned long long step, calls, ticks, median;
 	char direction[8], host[6], guest[6];
 
 	if (results->n_rows >= MAX_ROWS ||
-	    sscanf(line, ROW_FORMAT, direction, &step, host, guest, &calls, &ticks) != 6)
+	    sscanf(line, ROW_FORMAT, direction, &step, host, guest, &calls, &ticks, &median) != 7)
 		return;
 	results->rows[results->n_rows++] = (struct row){
 		.flow = "two-backings",
@@ -39,6 +39,7 @@ static void read_row(const char *line, struct results *results)
 		.guest_mapped = !strcmp(guest, "true"),
 		.calls = calls,
 		.ticks = ticks,
+		.median = median,
 	};
 }
 
@@ -101,7 +102,7 @@ static double times_cheaper(const struct results *results, const struct row *row
 {
 	const struct row *today = find(results, row, "two-backings", "ioctl");
 
-	return today && row->ticks ? (double)today->ticks / (double)row->ticks : 0;
+	return today && row->median ? (double)today->median / (double)row->median : 0;
 }
 
 static void keep_least(double *least, double value)
@@ -204,12 +205,13 @@ static void print_rows(const struct results *results)
 
 		printf("    {\"flow\": \"%s\", \"via\": \"%s\", \"direction\": \"to-%s\", "
 		       "\"step\": %llu, \"host_mapped\": %s, \"guest_mapped\": %s, "
-		       "\"calls\": %llu, \"ticks\": %llu, \"ticks_per_page\": %.1f, "
+		       "\"calls\": %llu, \"ticks\": %llu, \"median\": %llu, \"ticks_per_page\": %.1f, "
 		       "\"measured\": %s",
 		       row->flow, row->via, row->to_private ? "private" : "shared",
 		       (unsigned long long)row->step, yes(row->host_mapped), yes(row->guest_mapped),
 		       (unsigned long long)row->calls, (unsigned long long)row->ticks,
-		       row_ticks_per_page(row), yes(row->measured));
+		       (unsigned long long)row->median, row_ticks_per_page(row),
+		       yes(row->measured));
 		if (times)
 			printf(", \"times_cheaper\": %.1f", times);
 		printf("}%s\n", i + 1 < results->n_rows ? "," : "");
