@@ -39,7 +39,7 @@ TERMINAL='' # settings to restore
 clean_up() {
 	local pid
 	for pid in "${CHILDREN[@]}"; do
-		kill "$pid" 2>/dev/null || true
+		kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true
 	done
 	for pid in "${CHILDREN[@]}"; do
 		wait "$pid" 2>/dev/null || true
@@ -88,12 +88,14 @@ lab_packages() {
 	sed -n '/^# lab/,/^$/{/^[^#]/p}' "$LAB/packages" | tr '\n' ' '
 }
 
-# Runs a command that must finish, in the background so that a signal to the lab is not
-# held up until it ends.
+# Runs a command that must finish, in the background so that a signal to the lab is not held up
+# until it ends, and in a process group so that clean_up reaches what it starts.
 run_child() {
 	local pid status=0
+	set -m
 	"$@" &
 	pid=$!
+	set +m
 	CHILDREN+=("$pid")
 	wait "$pid" || status=$?
 	forget_child "$pid"
