@@ -88,7 +88,8 @@ kernel_key() {
 	{
 		printf '%s\n' "$SOURCE_ID" "$1" "${#PATCHES[@]}"
 		"${CC:-gcc}" --version 2>/dev/null | head -n 1
-		cat "$LAB"/config/*.config "$LAB/build.sh" "${PATCHES[@]}"
+		wanted_config "$1"
+		cat "$LAB/config/optional.config" "$LAB/build.sh" "${PATCHES[@]}"
 	} | hash
 }
 
@@ -126,20 +127,23 @@ open_object_dir() {
 	fi
 }
 
-# For run_child: exec, so that a signal reaches make.
 kernel_make() {
 	local object=$1
 	shift
 	# Fixed names and dates: equal input gives an equal kernel.
-	exec make -C "$WORK" O="$object" CC="${CC:-gcc}" LOCALVERSION="${LOCALVERSION:-}" KBUILD_BUILD_USER=libgmem \
+	make -C "$WORK" O="$object" CC="${CC:-gcc}" LOCALVERSION="${LOCALVERSION:-}" KBUILD_BUILD_USER=libgmem \
 		KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1 KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC' "$@"
+}
+
+wanted_config() {
+	cat "$LAB/config/release.config"
+	[ "$1" != debug ] || cat "$LAB/config/debug.config"
 }
 
 # The configuration: nothing, plus release.config, plus debug.config, plus what of optional.config the tree has.
 configure() {
 	local flavour=$1 object=$2 want=$2/lab.config symbol line wrong=()
-	cat "$LAB/config/release.config" >"$want"
-	[ "$flavour" != debug ] || cat "$LAB/config/debug.config" >>"$want"
+	wanted_config "$flavour" >"$want"
 	while read -r symbol; do
 		if grep -rqx --include='Kconfig*' "config $symbol" "$WORK/virt" "$WORK/arch/x86" "$WORK/kernel/liveupdate"; then
 			printf 'CONFIG_%s=y\n' "$symbol" >>"$want"

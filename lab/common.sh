@@ -39,7 +39,6 @@ TERMINAL='' # settings to restore
 clean_up() {
 	local pid
 	for pid in "${CHILDREN[@]}"; do
-		# The whole group if it has one: make's own children do not hear of its end.
 		kill -- "-$pid" 2>/dev/null || kill "$pid" 2>/dev/null || true
 	done
 	for pid in "${CHILDREN[@]}"; do
@@ -89,8 +88,8 @@ lab_packages() {
 	sed -n '/^# lab/,/^$/{/^[^#]/p}' "$LAB/packages" | tr '\n' ' '
 }
 
-# Runs a command that must finish, in the background so that a signal to the lab is not
-# held up until it ends, and as a process group so that all of it can be ended.
+# Runs a command that must finish, in the background so that a signal to the lab is not held up
+# until it ends, and in a process group so that clean_up reaches what it starts.
 run_child() {
 	local pid status=0
 	set -m

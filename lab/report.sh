@@ -5,11 +5,39 @@
 # What counts as a kernel report: a line on the console by which the kernel says that it, and not the
 # program under test, did something wrong. An injected memory failure or allocation failure is none.
 
-readonly REPORTS='WARNING: |BUG: |kernel BUG at |Oops: |Oops.*[[]#|general protection fault|Kernel panic|KASAN: |UBSAN: |\
-possible circular locking dependency|possible recursive locking|inconsistent lock state|suspicious RCU usage|\
-held lock freed|bad unlock balance|nested lock was not taken|Invalid wait context|possible irq lock inversion|\
-INFO: rcu|rcu: INFO: |blocked for more than|soft lockup|hard LOCKUP|unreferenced object 0x|refcount_t: |\
-list_(add|del) corruption|Bad page |Bad rss-counter|double fault|stack guard page|workqueue lockup'
+REPORTS=$(paste -sd'|' <<'PATTERNS'
+WARNING:
+BUG:
+kernel BUG at
+Oops
+general protection fault
+double fault
+stack guard page
+Kernel panic
+KASAN:
+UBSAN:
+possible circular locking dependency
+possible recursive locking
+possible irq lock inversion
+inconsistent lock state
+held lock freed
+bad unlock balance
+nested lock was not taken
+Invalid wait context
+suspicious RCU usage
+INFO: rcu
+rcu: INFO:
+blocked for more than
+soft lockup
+hard LOCKUP
+workqueue lockup
+unreferenced object 0x
+refcount_t:
+list_(add|del) corruption
+Bad page
+Bad rss-counter
+PATTERNS
+)
 
 # The kernel's own record, should a report never have reached the console: bits of
 # /proc/sys/kernel/tainted for bad page, oops, warning and soft lockup.

@@ -66,14 +66,18 @@ hash() {
 }
 
 tree_version() {
-	sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' "$1/Makefile" 2>/dev/null | paste -sd.
+	sed -n 's/^VERSION = //p; s/^PATCHLEVEL = //p' "$1/Makefile" 2>/dev/null | paste -sd. || true
 }
 
 check_version() {
-	local version
+	local version what
 	version=$(tree_version "$1")
-	[ "$version" = $LINUX ] && [ -f "$1/virt/kvm/guest_memfd.c" ] && return
-	die "$WRONG_USE" "${LINUX_SRC:-$1} is ${version:+Linux }${version:-no Linux tree}; the series is for Linux $LINUX" \
+	what=${version:+Linux $version}
+	if [ "$version" = $LINUX ]; then
+		[ ! -f "$1/virt/kvm/guest_memfd.c" ] || return 0
+		what="no whole tree (it has no virt/kvm/guest_memfd.c)"
+	fi
+	die "$WRONG_USE" "${LINUX_SRC:-$1} is ${what:-no Linux tree}; the series is for Linux $LINUX" \
 		"Set LINUX_SRC to a Linux $LINUX tree or tarball, or unset it to use Debian's linux-source-$LINUX."
 }
 
@@ -105,11 +109,11 @@ debian_mirror() {
 }
 
 # apt with its own lists and sources: needs no root and leaves the machine's alone. The signature
-# of the archive is checked against Debian's keyring as always. For run_child or $(...): exec.
+# of the archive is checked against Debian's keyring as always.
 private_apt() {
 	local dir=$1 tool=$2
 	shift 2
-	exec env -C "$dir" "$tool" -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" \
+	env -C "$dir" "$tool" -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" \
 		-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
 		-o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none "$@"
 }
