@@ -32,6 +32,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define P9	    "trans=virtio,version=9p2000.L,msize=262144"
@@ -405,14 +406,20 @@ static int run_command(const struct job *job)
 static void scan_for_leaks(void)
 {
 	int fd = open("/sys/kernel/debug/kmemleak", O_RDWR | O_CLOEXEC);
+	time_t end = time(NULL) + LEAK_AGE;
 	char buf[4096];
 	ssize_t n;
 
 	if (fd < 0)
 		return;
-	/* The first scan only learns checksums; the second one reports. */
+	/*
+	 * A scan that first finds an object without a reference only notes its checksum, the next
+	 * one reports it. The first scan is early and may still find references left on stacks.
+	 */
 	write(fd, "scan", 4);
-	sleep(LEAK_AGE);
+	while (time(NULL) <= end)
+		sleep(1);
+	write(fd, "scan", 4);
 	write(fd, "scan", 4);
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
 		write(STDERR_FILENO, buf, n);
