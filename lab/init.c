@@ -420,6 +420,9 @@ static void scan_for_leaks(void)
 	while (time(NULL) <= end)
 		sleep(1);
 	write(fd, "scan", 4);
+	sleep(1);
+	write(fd, "scan", 4);
+	sleep(1);
 	write(fd, "scan", 4);
 	while ((n = read(fd, buf, sizeof(buf))) > 0)
 		write(STDERR_FILENO, buf, n);
