@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
 #ifdef HAVE_FLOWS
 	&command_run,
 #endif
+	&command_explain,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
