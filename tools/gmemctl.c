@@ -15,6 +15,7 @@ static const struct command *const commands[] = {
 	&command_run,
 #endif
 	&command_explain,
+	&command_seccomp,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
