@@ -29,10 +29,8 @@ struct part {
 };
 
 static const char *const object_kinds[FLOW_OBJECT_KINDS] = {
-	[FLOW_VM] = "vm",
-	[FLOW_FILE] = "file",
-	[FLOW_MAPPING] = "mapping",
-	[FLOW_PIN] = "pin",
+	[FLOW_VM] = "vm",   [FLOW_FILE] = "file",	[FLOW_MAPPING] = "mapping",
+	[FLOW_PIN] = "pin", [FLOW_PROCESS] = "process",
 };
 
 const char *flow_object_kind_name(enum flow_object_kind kind)

@@ -27,6 +27,7 @@ enum flow_object_kind {
 	FLOW_FILE,
 	FLOW_MAPPING,
 	FLOW_PIN,
+	FLOW_PROCESS,
 	FLOW_OBJECT_KINDS
 };
 
@@ -126,7 +127,7 @@ uint64_t flow_number(const struct flow_step *step, const char *key, uint64_t fal
  */
 int flow_parse_number(const char *word, uint64_t *ret_number);
 
-/* The kinds of objects, for messages: "VM", "file", "mapping", "pin". */
+/* The kinds of objects, for messages: "VM", "file", "mapping", ... */
 const char *flow_object_kind_name(enum flow_object_kind kind);
 
 #endif

@@ -27,6 +27,7 @@ static const struct {
 	{ NEED_IN_PLACE, GMEM_FEATURE_IN_PLACE, "state that is kept in the file" },
 	{ NEED_HYPERCALL, -1, "conversion requests by hypercall" },
 	{ NEED_PIN, -1, "registered buffers of io_uring" },
+	{ NEED_IMITATE, -1, "to set the kernel's parameter kvm.gmem_imitate" },
 };
 
 /* What the kernel offers to one type of VM */
@@ -129,6 +130,14 @@ static enum run_result lacking(const struct flow_step *step, uint64_t type, unsi
 				 "line %u ('%s') needs %s, which this kernel (%s) or a sandbox "
 				 "refuses: see sysctl kernel.io_uring_disabled",
 				 step->line, step->text, needs[i].what, kernel());
+		else if (needs[i].need == NEED_IMITATE && imitation_available() == -EACCES)
+			snprintf(buffer, size, "line %u ('%s') needs %s, which only root may do",
+				 step->line, step->text, needs[i].what);
+		else if (needs[i].need == NEED_IMITATE)
+			snprintf(
+				buffer, size,
+				"line %u ('%s') needs %s, which this kernel (%s) does not have. " LAB_HINT,
+				step->line, step->text, needs[i].what, kernel());
 		else
 			snprintf(buffer, size,
 				 "line %u ('%s') needs %s, which this kernel (%s) does not offer "
@@ -140,33 +149,42 @@ static enum run_result lacking(const struct flow_step *step, uint64_t type, unsi
 	return RUN_LACKING;
 }
 
+/* What does not depend on a VM, of those that are wanted. */
+static unsigned int offered_by_host(unsigned int wants)
+{
+	unsigned int has = 0;
+
+	if ((wants & NEED_PIN) && !pin_available())
+		has |= NEED_PIN;
+	if ((wants & NEED_IMITATE) && !imitation_available())
+		has |= NEED_IMITATE;
+	return has;
+}
+
 enum run_result flow_lacks(const struct flow *flow, char *buffer, size_t size)
 {
 	struct offer offers[32] = { 0 };
-	int pins = -1;
 
 	for (size_t i = 0; i < flow->steps; i++) {
 		const struct flow_step *step = &flow->step[i];
 		unsigned int wants = step->verb->needs;
-		struct offer *offer;
+		uint64_t type = GUESTVM_TYPE_DEFAULT;
 		const char *failed;
-		uint64_t type;
 		int err;
 
-		if (step->vm == SIZE_MAX)
-			continue;
-		type = vm_type(flow, step->vm);
-		offer = &offers[type];
-		if (!offer->asked) {
-			err = ask_vm(type, offer, &failed);
+		/* a flow that expects to be told so needs nothing for it */
+		if (step->expect.line && step->expect.err == EOPNOTSUPP)
+			wants = 0;
+		else if (step->verb->more_needs)
+			wants |= step->verb->more_needs(step);
+		wants &= ~offered_by_host(wants);
+		if (step->vm != SIZE_MAX) {
+			type = vm_type(flow, step->vm);
+			err = offers[type].asked ? 0 : ask_vm(type, &offers[type], &failed);
 			if (err)
 				return no_vm(step, type, err, failed, buffer, size);
+			wants &= ~offers[type].has;
 		}
-		if (step->verb->more_needs)
-			wants |= step->verb->more_needs(step);
-		if ((wants & NEED_PIN) && pins < 0)
-			pins = pin_available() == 0;
-		wants &= ~(offer->has | (pins > 0 ? NEED_PIN : 0));
 		if (wants)
 			return lacking(step, type, wants, buffer, size);
 	}

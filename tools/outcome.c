@@ -35,7 +35,11 @@ void outcome_failed(struct outcome *o, struct flow_run *run, int err)
 
 	o->outcome = FLOW_ERROR;
 	o->err = -err;
-	o->has_report = true;
+	gmem_error_explain(run->report, o->explanation, sizeof(o->explanation));
+	/* what is cut is no JSON */
+	if (gmem_error_format_json(run->report, o->report, sizeof(o->report)) >=
+	    (int)sizeof(o->report))
+		o->report[0] = '\0';
 	o->has_offset = gmem_error_get_first_offset(run->report, &o->offset);
 	if (attempts > 1)
 		snprintf(o->text, sizeof(o->text), "%s failed at every one of %u attempts", call,

@@ -16,8 +16,10 @@ struct outcome {
 	bool has_value;
 	uint64_t value;
 	bool private_wanted;
-	bool has_report; /* run->report tells about err */
-	char text[400];	 /* what happened, for people */
+	char text[400]; /* what happened, for people */
+	/* of a libgmem call that failed: its explanation and its report as JSON; empty if none */
+	char explanation[1024];
+	char report[1536];
 };
 
 /* Ways to end a step; the last call counts. */

@@ -4,6 +4,8 @@
  * A run as JSON: one object on a line for each event. "version" changes when a member changes its
  * meaning or goes away; members may be added. gmemctl(1) lists them.
  */
+#include <libgmem/error.h>
+
 #include "outcome.h"
 #include "output.h"
 
@@ -59,7 +61,6 @@ static void say(struct output *output, const struct flow *flow, const struct flo
 static void step(struct output *output, const struct output_step *told)
 {
 	const struct outcome *o = told->outcome;
-	char report[1536];
 
 	open_event(output, "step", told->flow);
 	number(output, "line", told->step->line);
@@ -76,12 +77,8 @@ static void step(struct output *output, const struct output_step *told)
 	if (o->has_value)
 		number(output, "value", o->value);
 	number(output, "duration_ns", told->duration_ns);
-	if (told->report) {
-		int size = gmem_error_format_json(told->report, report, sizeof(report));
-
-		if (size > 0 && (size_t)size < sizeof(report))
-			fprintf(output->stream, ",\"report\":%s", report);
-	}
+	if (o->report[0])
+		fprintf(output->stream, ",\"report\":%s", o->report);
 	close_event(output);
 }
 

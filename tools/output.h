@@ -4,7 +4,6 @@
 #ifndef GMEMCTL_OUTPUT_H
 #define GMEMCTL_OUTPUT_H
 
-#include <libgmem/error.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,7 +24,6 @@ struct output_step {
 	const struct flow *flow;
 	const struct flow_step *step;
 	const struct outcome *outcome;
-	const struct gmem_error *report; /* NULL: none */
 	bool as_expected;
 	const char *expected; /* text: "error EAGAIN at 0x3000" */
 	const char *got;

@@ -5,6 +5,7 @@
 #define GMEMCTL_RUN_H
 
 #include <libgmem/gmem.h>
+#include <sys/types.h>
 
 #include "flow.h"
 #include "guestvm.h"
@@ -30,12 +31,19 @@ struct run_mapping {
 	size_t file;
 };
 
+/* A child that was forked from this process (process.c). In the child: itself, without a socket. */
+struct run_process {
+	pid_t pid; /* 0: none */
+	int socket;
+};
+
 /* What stands behind flow->object[i]. */
 union run_object {
 	struct run_vm vm;
 	struct run_file file;
 	struct run_mapping mapping;
 	struct pin *pin;
+	struct run_process process;
 };
 
 struct run_slot {
@@ -87,6 +95,31 @@ struct run_mapping *run_mapping(struct flow_run *run, const struct flow_step *st
 				const char *key);
 /* The slot that has [gpa, gpa + size) of a VM, NULL if no slot has all of it. */
 struct run_slot *run_find_slot(struct flow_run *run, size_t vm, uint64_t gpa, uint64_t size);
+
+/* Run a step in this process; it may turn out that what it works on has not been made. */
+void run_alone(struct flow_run *run, const struct flow_step *step, struct outcome *outcome);
+
+/*
+ * Fork a child that has what the flow has made so far, and waits for steps. 0 or a negative errno.
+ */
+int process_fork(struct flow_run *run, struct run_process *process);
+/* Run a step in the child that its argument "in" names. */
+void process_run_step(struct flow_run *run, const struct flow_step *step, struct outcome *outcome);
+/* End the child and wait for that. Returns its wait status, 0 if there is none. */
+int process_end(struct run_process *process);
+
+/* "[in <process:in>]", of verbs whose step may run in a child. */
+#define IN_PROCESS "[in <process:in>]"
+
+/*
+ * Make the kernel's software-protected VMs treat content like others, until imitation_end()
+ * (imitation.c). 0 or a negative errno.
+ */
+int imitation_begin(const char *what);
+/* Restore what was before; nothing to do if nothing was changed. Signals that end us do it, too. */
+void imitation_end(void);
+/* 0 if the kernel can be asked to, -ENOENT if not, -EACCES if that is for root. */
+int imitation_available(void);
 
 /*
  * gmem_convert() with a step's "attempts", "timeout" and "release" (convert.c). ret_story: what

@@ -115,7 +115,7 @@ const struct verb verbs_file[] = {
 	{
 		.name = "file",
 		.syntax = "<new-file:name> <number:size> {init:private|shared} [mappable] "
-			  "[raw <number:raw>] [vm <vm:vm>]",
+			  "[raw <number:raw>] [vm <vm:vm>] " IN_PROCESS,
 		.help = "create a guest_memfd, all private or all shared at first",
 		.needs = NEED_FILE,
 		.more_needs = file_needs,
@@ -130,7 +130,7 @@ const struct verb verbs_file[] = {
 	{
 		.name = "convert",
 		.syntax = "<file:file> <number:offset> <number:size> "
-			  "{state:private|shared} " CONVERT_OPTIONS,
+			  "{state:private|shared} " CONVERT_OPTIONS " " IN_PROCESS,
 		.help = "change the state of a range, retrying while pages are busy",
 		.needs = NEED_CONVERT,
 		.check = check_convert_options,
