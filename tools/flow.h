@@ -17,7 +17,7 @@
 #define FLOW_LINE_MAX  512	  /* bytes of a line */
 #define FLOW_WORDS_MAX 32	  /* words of a line */
 #define FLOW_NAME_MAX  31	  /* bytes of a name */
-#define FLOW_ARGS_MAX  8	  /* arguments of a step */
+#define FLOW_ARGS_MAX  16	  /* arguments of a step */
 
 struct verb;
 
@@ -106,7 +106,7 @@ struct flow {
 struct flow_mistake {
 	unsigned int line;
 	unsigned int column; /* in bytes, from 1 */
-	char text[400];
+	char text[800];
 };
 
 /*
@@ -116,6 +116,9 @@ struct flow_mistake {
 int flow_parse(const char *name, const char *text, size_t size, struct flow **ret_flow,
 	       struct flow_mistake *ret_mistake);
 void flow_free(struct flow *flow);
+
+/* Put a question mark for every byte that is not printable UTF-8. */
+void flow_make_printable(char *text);
 
 /* The argument of a key, NULL if the step does not have it. */
 const struct flow_arg *flow_arg(const struct flow_step *step, const char *key);

@@ -134,9 +134,14 @@ static void end(struct output *output, const struct output_end *told)
 	fflush(output->stream);
 }
 
+static void mistake(struct output *output, const char *name, const struct flow_mistake *mistake)
+{
+	(void)output, (void)name, (void)mistake;
+}
+
 static void finish(struct output *output)
 {
 	(void)output;
 }
 
-const struct output_ops output_human = { begin, say, step, end, finish };
+const struct output_ops output_human = { begin, say, step, end, mistake, finish };

@@ -11,10 +11,15 @@
 
 #define VERSION 1
 
-static void open_event(struct output *output, const char *event, const struct flow *flow)
+static void open_named(struct output *output, const char *event, const char *name)
 {
 	fprintf(output->stream, "{\"version\":%d,\"event\":\"%s\",\"flow\":", VERSION, event);
-	output_json_string(output->stream, flow->name);
+	output_json_string(output->stream, name);
+}
+
+static void open_event(struct output *output, const char *event, const struct flow *flow)
+{
+	open_named(output, event, flow->name);
 }
 
 static void close_event(struct output *output)
@@ -92,9 +97,18 @@ static void end(struct output *output, const struct output_end *told)
 	close_event(output);
 }
 
+static void mistake(struct output *output, const char *name, const struct flow_mistake *mistake)
+{
+	open_named(output, "mistake", name);
+	number(output, "line", mistake->line);
+	number(output, "column", mistake->column);
+	member(output, "text", mistake->text);
+	close_event(output);
+}
+
 static void finish(struct output *output)
 {
 	(void)output;
 }
 
-const struct output_ops output_json = { begin, say, step, end, finish };
+const struct output_ops output_json = { begin, say, step, end, mistake, finish };

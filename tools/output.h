@@ -44,6 +44,9 @@ struct output_ops {
 		    const char *text);
 	void (*step)(struct output *output, const struct output_step *step);
 	void (*end)(struct output *output, const struct output_end *end);
+	/* instead of everything else, if a flow has a mistake: people read it on stderr */
+	void (*mistake)(struct output *output, const char *name,
+			const struct flow_mistake *mistake);
 	/* after the last flow */
 	void (*finish)(struct output *output);
 };
