@@ -5,8 +5,7 @@
 #include "lib/sys.h"
 #include "unit.h"
 
-#define PRIVATE GMEM_UAPI_ATTRIBUTE_PRIVATE
-#define MS	UINT64_C(1000000)
+#define MS UINT64_C(1000000)
 
 static struct gmem *gmem;
 
