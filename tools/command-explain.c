@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* gmemctl explain: what an errno means, of one call or of all. */
+#include <libgmem/cause.h>
 #include <libgmem/error.h>
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +21,7 @@
 /* What is asked for, and how it is told. */
 struct question {
 	const struct explain_call *call; /* NULL: all */
+	const char *cause;		 /* name of a cause: that, and nothing else */
 	int code;			 /* positive; 0: all */
 	bool json;
 	unsigned int answers;
@@ -138,6 +140,24 @@ static void answer_call(struct question *q, const struct explain_call *call, boo
 	}
 }
 
+static void answer_cause(struct question *q)
+{
+	const char *why = gmem_cause_explain(q->cause), *remedy = gmem_cause_remedy(q->cause);
+
+	q->answers++;
+	if (q->json) {
+		printf("{\"kind\":\"cause\",\"cause_name\":\"%s\",\"cause\":", q->cause);
+		output_json_string(stdout, why);
+		fputs(",\"remedy\":", stdout);
+		output_json_string(stdout, remedy);
+		putchar('}');
+		return;
+	}
+	printf("%s (a cause that reports have)\n", q->cause);
+	put_wrapped("Why:", why);
+	put_wrapped("What to do:", remedy);
+}
+
 /* Of all calls, or of one, there is none with this errno. */
 static int no_answer(const struct question *q)
 {
@@ -160,9 +180,11 @@ static int answer(struct question *q)
 {
 	if (q->json)
 		printf("{\"version\":%d,\"explanations\":[", JSON_VERSION);
-	for (const struct explain_call *call = explain_library; call->name; call++)
+	if (q->cause)
+		answer_cause(q);
+	for (const struct explain_call *call = explain_library; !q->cause && call->name; call++)
 		answer_call(q, call, true);
-	for (const struct explain_call *call = explain_kernel; call->name; call++)
+	for (const struct explain_call *call = explain_kernel; !q->cause && call->name; call++)
 		answer_call(q, call, false);
 	if (q->json)
 		puts("]}");
@@ -177,6 +199,9 @@ static int list(void)
 	puts("\nCalls of the kernel:");
 	for (const struct explain_call *call = explain_kernel; call->name; call++)
 		printf("  %-30s %s\n", call->name, call->brief);
+	puts("\nCauses that reports of libgmem have (cause_name in JSON):");
+	for (unsigned int i = 0; gmem_cause_name(i); i++)
+		printf("  %-30s %s\n", gmem_cause_name(i), gmem_cause_explain(gmem_cause_name(i)));
 	return finish_output(EXIT_OK);
 }
 
@@ -190,15 +215,18 @@ static int read_words(int words, char **word, struct question *q)
 			q->call = call;
 		else if (code)
 			q->code = code;
+		else if (words == 1 && gmem_cause_explain(word[i]))
+			q->cause = word[i];
 		else
-			return wrong_use(&command_explain,
-					 "expected %s, got '%s': gmemctl explain --list has the "
-					 "calls",
-					 q->call && q->code ? "no more words"
-					 : q->call	    ? "an errno such as EAGAIN or 11"
-					 : q->code	    ? "a call such as convert"
-						   : "a call or an errno, such as convert EAGAIN",
-					 word[i]);
+			return wrong_use(
+				&command_explain,
+				"expected %s, got '%s': gmemctl explain --list has "
+				"calls and causes",
+				q->call && q->code ? "no more words"
+				: q->call	   ? "an errno such as EAGAIN or 11"
+				: q->code	   ? "a call such as convert"
+					  : "a call, an errno or a cause, such as convert EAGAIN",
+				word[i]);
 	}
 	return EXIT_OK;
 }
@@ -226,7 +254,7 @@ static int run(int argc, char **argv)
 		}
 	}
 	if (optind == argc)
-		return wrong_use(&command_explain, "no call and no errno to explain");
+		return wrong_use(&command_explain, "no call, errno or cause to explain");
 	status = read_words(argc - optind, argv + optind, &q);
 	return status == EXIT_OK ? answer(&q) : status;
 }
@@ -235,24 +263,27 @@ const struct command command_explain = {
 	.name = "explain",
 	.summary = "what an errno means, of a call or of all calls, and what to do",
 	.help = "Usage: gmemctl explain [--json] [CALL] [ERRNO]\n"
+		"       gmemctl explain [--json] CAUSE\n"
 		"       gmemctl explain --list\n"
 		"\n"
 		"Tells when a call fails with an errno, why that usually is, and what to do. CALL is a\n"
 		"function of libgmem or one of the kernel's calls, with or without its prefix: convert,\n"
 		"gmem_convert, KVM_SET_MEMORY_ATTRIBUTES2. ERRNO is a name or a number. Without CALL,\n"
 		"all calls that can fail with it; without ERRNO, all that CALL can fail with: for a\n"
-		"function of libgmem that set is closed.\n"
+		"function of libgmem that set is closed. CAUSE is the name that a report gives to its\n"
+		"cause, as in the member cause_name of its JSON.\n"
 		"\n"
 		"  gmemctl explain convert EAGAIN\n"
 		"  gmemctl explain EPERM\n"
 		"  gmemctl explain create\n"
+		"  gmemctl explain no-policy\n"
 		"\n"
 		"What a program got is told better by the program, with gmem_error_explain(): it knows\n"
 		"the range, the first offset that failed, and which of several causes it was.\n"
 		"\n"
 		"Options:\n"
 		"  --json    one JSON object on a line (gmemctl(1) lists its members)\n"
-		"  --list    the calls that can be asked about\n"
+		"  --list    the calls and causes that can be asked about\n"
 		"\n"
 		"Exit status: 0, 1 if the call never fails with this errno, 2 wrong use.\n",
 	.run = run,

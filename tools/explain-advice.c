@@ -32,9 +32,10 @@ static const struct explain_advice advice[] = {
 	{ EOPNOTSUPP, "gmem_convert",
 	  "The kernel does not convert in place (before 7.4, without libgmem's series), "
 	  "kvm.gmem_in_place_conversion is off, the VM has no private memory, or a content policy "
-	  "was asked for that this VM cannot promise.",
-	  "gmemctl probe tells which. Without in-place conversion: two backings and "
-	  "KVM_SET_MEMORY_ATTRIBUTES. Without the policy: do not rely on the bytes, copy them." },
+	  "was asked for that this VM cannot promise, or the level was forced down.",
+	  "gmem_error_get_cause() and gmemctl probe tell which. Without in-place conversion: two "
+	  "backings and KVM_SET_MEMORY_ATTRIBUTES. Without the policy: do not rely on the bytes, "
+	  "copy them." },
 	{ EOPNOTSUPP, NULL, "The running kernel does not offer this, or the level was forced down.",
 	  "gmemctl probe tells what it does offer; check GMEM_LEVEL in the environment." },
 	{ EBADF, "gmem_create", "The number is no open file descriptor.",
@@ -59,6 +60,9 @@ static const struct explain_advice advice[] = {
 	  "Unmap something, or raise vm.max_map_count or RLIMIT_AS." },
 	{ ENOMEM, "gmem_unmap", "Cutting a hole would make one mapping more than there may be.",
 	  "Unmap whole mappings, or raise vm.max_map_count." },
+	{ ENOMEM, "gmem_allocate", "The system, or a memory cgroup, has no memory left.",
+	  "What is allocated stays; the report tells where it stopped. Free memory or raise the limit "
+	  "of the cgroup, then repeat." },
 	{ ENOMEM, NULL, "The system, or a memory cgroup, has no memory left.",
 	  "Free memory or raise the limit of the cgroup, then repeat: nothing is half done." },
 	{ EAGAIN, "gmem_convert",
@@ -75,6 +79,8 @@ static const struct explain_advice advice[] = {
 	  "Set mappable in struct gmem_create_options: it cannot be had later." },
 	{ EOVERFLOW, NULL, "The size is more than a pointer of this process can span.",
 	  "Map a smaller range, or build for 64 bits." },
+	{ ENODATA, "gmem_query_next", "The range has no more extents: no failure, the end.",
+	  "Leave the loop." },
 	{ ENODATA, NULL, "The kernel does not tell how a file was created.",
 	  "Pass the flags along with the descriptor." },
 	{ EHWPOISON, NULL, "Memory is broken: the machine has lost the contents of a page.",
@@ -89,6 +95,12 @@ static const struct explain_advice advice[] = {
 	  "See gmemctl seccomp map for what to allow; the audit log names the rule." },
 	{ EPERM, "gmem_probe_new", "A seccomp filter or a security module refused.",
 	  "See gmemctl seccomp probe for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_query_next", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp query for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_get_state", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp query for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_compare", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp query for what to allow; the audit log names the rule." },
 	{ EPERM, NULL, "The file is frozen for a live update, or a seccomp filter refused.",
 	  "Finish or abandon the live update; else see gmemctl seccomp for what to allow." },
 	{ EACCES, NULL, "A security module refused.", "The audit log names the rule." },

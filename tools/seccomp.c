@@ -47,8 +47,8 @@ static const char *const create_functions[] = { "gmem_create", NULL };
 static const struct seccomp_rule create_rules[] = {
 	{ IOCTL("KVM_CREATE_GUEST_MEMFD", GMEM_UAPI_CREATE_GUEST_MEMFD), VM, SECCOMP_ALWAYS },
 	{ "fcntl", SYS_fcntl, "F_SETFD", F_SETFD, FILE_, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_ALWAYS },
 	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_FAILURE },
-	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_FAILURE },
 	HEAP,
 	{ 0 },
 };
@@ -78,7 +78,17 @@ static const char *const convert_functions[] = { "gmem_convert", NULL };
 static const struct seccomp_rule convert_rules[] = {
 	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_ALWAYS },
 	{ CALL(clock_nanosleep), NULL, SECCOMP_BUSY },
+	{ CALL(fallocate), FILE_, SECCOMP_EMULATION },
 	{ CALL(clock_gettime), NULL, SECCOMP_C_LIBRARY },
+	{ 0 },
+};
+
+static const char *const query_functions[] = { "gmem_query_new",  "gmem_query_next",
+					       "gmem_query_free", "gmem_get_state",
+					       "gmem_compare",	  NULL };
+static const struct seccomp_rule query_rules[] = {
+	{ IOCTL("KVM_GUEST_MEMFD_QUERY", GMEM_UAPI_QUERY), FILE_, SECCOMP_ALWAYS },
+	HEAP,
 	{ 0 },
 };
 
@@ -102,13 +112,19 @@ static const struct seccomp_rule report_rules[] = {
 };
 
 static const char *const other_functions[] = {
+	"gmem_cause_explain",
+	"gmem_cause_name",
+	"gmem_cause_remedy",
 	"gmem_error_explain",
 	"gmem_error_format_json",
 	"gmem_error_get_attempts",
 	"gmem_error_get_call",
+	"gmem_error_get_cause",
 	"gmem_error_get_code",
+	"gmem_error_get_done",
 	"gmem_error_get_first_offset",
 	"gmem_error_get_kernel_code",
+	"gmem_error_get_lost",
 	"gmem_error_get_range",
 	"gmem_error_get_system_call",
 	"gmem_error_name",
@@ -117,11 +133,18 @@ static const char *const other_functions[] = {
 	"gmem_get_creation_flags",
 	"gmem_get_fd",
 	"gmem_get_size",
+	"gmem_guarantee_name",
 	"gmem_is_mappable",
+	"gmem_level_get",
+	"gmem_level_name",
+	"gmem_level_parse",
+	"gmem_level_set",
+	"gmem_policy_name",
 	"gmem_probe_format",
 	"gmem_probe_format_json",
 	"gmem_probe_get_attributes",
 	"gmem_probe_get_creation_flags",
+	"gmem_probe_get_policies",
 	"gmem_probe_get_vm_attributes",
 	"gmem_probe_has",
 	"gmem_state_name",
@@ -136,6 +159,7 @@ const struct seccomp_part seccomp_parts[] = {
 	{ "adopt", "take over a guest_memfd", adopt_functions, adopt_rules },
 	{ "release", "close a guest_memfd", release_functions, release_rules },
 	{ "convert", "change the state of a range", convert_functions, convert_rules },
+	{ "query", "ask for the state of a range", query_functions, query_rules },
 	{ "map", "map and unmap shared pages", map_functions, map_rules },
 	{ "allocate", "allocate and discard memory", allocate_functions, allocate_rules },
 	{ "report", "make a failure report", report_functions, report_rules },
@@ -147,6 +171,7 @@ static const char *const whens[SECCOMP_WHENS][2] = {
 	[SECCOMP_ALWAYS] = { "always", "" },
 	[SECCOMP_BUSY] = { "busy", "while a page that is to become private is in use" },
 	[SECCOMP_FAILURE] = { "failure", "to find out why the kernel refused" },
+	[SECCOMP_EMULATION] = { "emulation", "if the program lets the zero policy be emulated" },
 	[SECCOMP_OLD_KERNEL] = { "old-kernel",
 				 "where guest_memfd has no file system of its own (Linux 6.18)" },
 	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },

@@ -14,6 +14,7 @@ enum seccomp_when {
 	SECCOMP_ALWAYS,
 	SECCOMP_BUSY,	    /* while a page that is to become private is in use */
 	SECCOMP_FAILURE,    /* to find out why the kernel refused */
+	SECCOMP_EMULATION,  /* of the zero policy, which the caller has to allow */
 	SECCOMP_OLD_KERNEL, /* where guest_memfd has no file system of its own */
 	SECCOMP_C_LIBRARY,  /* by malloc(), or where the vDSO cannot */
 	SECCOMP_WHENS

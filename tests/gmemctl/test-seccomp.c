@@ -37,9 +37,10 @@
 /* What children have before they are traced. */
 struct here {
 	int vm;
-	int spare;	   /* a guest_memfd that nobody has adopted */
-	bool file_system;  /* guest_memfd has one */
-	bool converts;	   /* in place */
+	int spare;	  /* a guest_memfd that nobody has adopted */
+	bool file_system; /* guest_memfd has one */
+	bool converts;	  /* in place */
+	bool queries;
 	int busy;	   /* 0: a page of the file is held */
 	struct gmem *gmem; /* shared and mappable */
 	struct gmem_error *error;
@@ -95,8 +96,34 @@ static int run_convert(struct here *here)
 		return result(r, -EOPNOTSUPP);
 	if (r || here->busy)
 		return result(r, 0);
-	return result(gmem_convert(here->gmem, 0, SIZE, GMEM_STATE_PRIVATE, &options, here->error),
-		      -EAGAIN);
+	r = gmem_convert(here->gmem, 0, SIZE, GMEM_STATE_PRIVATE, &options, here->error);
+	if (r != -EAGAIN)
+		return result(r, -EAGAIN);
+	/* as on a kernel that has no policies */
+	gmem_level_set(GMEM_LEVEL_CONVERT);
+	options.policy = GMEM_POLICY_ZERO;
+	options.emulate = 1;
+	return result(gmem_convert(here->gmem, 0, SIZE, GMEM_STATE_SHARED, &options, here->error),
+		      0);
+}
+
+static int run_query(struct here *here)
+{
+	const struct gmem_extent all = { .size = SIZE, .state = GMEM_STATE_SHARED };
+	int want = here->queries ? 0 : -EOPNOTSUPP, r;
+	struct gmem_extent extent;
+	struct gmem_query *query;
+	enum gmem_state state;
+	bool equal;
+
+	r = gmem_query_new(here->gmem, 0, SIZE, NULL, &query, here->error);
+	if (r)
+		return result(r, 0);
+	r = gmem_query_next(query, &extent, here->error);
+	gmem_query_free(query);
+	if (r != want || gmem_get_state(here->gmem, 0, &state, here->error) != want)
+		return result(r, want);
+	return result(gmem_compare(here->gmem, &all, 1, &equal, NULL, here->error), want);
 }
 
 static int run_map(struct here *here)
@@ -142,9 +169,10 @@ static const struct {
 	const char *part;
 	int (*run)(struct here *here);
 } runs[] = {
-	{ "probe", run_probe },	      { "create", run_create },	  { "adopt", run_adopt },
-	{ "release", run_release },   { "convert", run_convert }, { "map", run_map },
-	{ "allocate", run_allocate }, { "report", run_report },	  { "other", run_other },
+	{ "probe", run_probe },	    { "create", run_create },	  { "adopt", run_adopt },
+	{ "release", run_release }, { "convert", run_convert },	  { "query", run_query },
+	{ "map", run_map },	    { "allocate", run_allocate }, { "report", run_report },
+	{ "other", run_other },
 };
 
 /* A file that can be mapped at once: shared at first. */
@@ -186,6 +214,7 @@ static int make_here(struct here *here)
 		return -1;
 	here->file_system = statfs.f_type == GMEM_UAPI_MAGIC;
 	here->converts = gmem_probe_has(probe, GMEM_FEATURE_CONVERT);
+	here->queries = gmem_probe_has(probe, GMEM_FEATURE_QUERY);
 	gmem_probe_free(probe);
 	if (!here->converts)
 		return 0;
@@ -315,6 +344,7 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 	case SECCOMP_FAILURE:
 		return true;
 	case SECCOMP_BUSY:
+	case SECCOMP_EMULATION:
 		return here->converts && !here->busy;
 	case SECCOMP_OLD_KERNEL:
 		return !here->file_system;
