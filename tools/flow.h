@@ -78,6 +78,10 @@ struct flow_expect {
 	bool has_value;
 	uint64_t value;
 	bool private_wanted;
+	/* of a query, see extents.c: all extents, or the one state of all, as text; NULL: any */
+	const char *extents, *state;
+	bool has_allocated;
+	uint64_t allocated;
 	const char *text; /* the line */
 };
 

@@ -25,6 +25,8 @@ static const struct {
 	  "guest_memfd files that are shared at first" },
 	{ NEED_CONVERT, GMEM_FEATURE_CONVERT, "in-place conversion" },
 	{ NEED_IN_PLACE, GMEM_FEATURE_IN_PLACE, "state that is kept in the file" },
+	{ NEED_POLICY, GMEM_FEATURE_POLICY, "content policies" },
+	{ NEED_QUERY, GMEM_FEATURE_QUERY, "the query of states" },
 	{ NEED_HYPERCALL, -1, "conversion requests by hypercall" },
 	{ NEED_PIN, -1, "registered buffers of io_uring" },
 	{ NEED_IMITATE, -1, "to set the kernel's parameter kvm.gmem_imitate" },

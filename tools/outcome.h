@@ -16,10 +16,13 @@ struct outcome {
 	bool has_value;
 	uint64_t value;
 	bool private_wanted;
+	/* of a query: "16K private, 16K shared", cut with "..." if there is more */
+	char extents[1024];
+	uint64_t allocated;
 	char text[400]; /* what happened, for people */
 	/* of a libgmem call that failed: its explanation and its report as JSON; empty if none */
 	char explanation[1024];
-	char report[1536];
+	char report[2048];
 };
 
 /* Ways to end a step; the last call counts. */

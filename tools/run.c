@@ -93,7 +93,7 @@ static bool run_step(struct flow_run *run, const struct flow_step *step, struct 
 		     struct progress *progress)
 {
 	struct outcome outcome = { 0 };
-	char expected[160], got[160];
+	char expected[1200], got[1200];
 	struct output_step told = {
 		.flow = run->flow,
 		.step = step,
@@ -197,6 +197,8 @@ enum run_result flow_run(const struct flow *flow, struct output *output)
 	}
 	release_all(&run);
 	imitation_end();
+	if (run.level_before)
+		gmem_level_set(run.level_before);
 	end.result = results[result];
 	end.duration_ns = now_ns() - start;
 	output->ops->end(output, &end);

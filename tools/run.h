@@ -77,6 +77,7 @@ struct flow_run {
 	size_t slots;
 	struct gmem_error *report;
 	struct run_guest guest;
+	enum gmem_level level_before; /* what "level" has to restore, 0: nothing */
 };
 
 /*
@@ -112,6 +113,19 @@ int process_end(struct run_process *process);
 #define IN_PROCESS "[in <process:in>]"
 
 /*
+ * Lists of extents as text: "16K private, 16K shared" (extents.c).
+ *
+ * extents_check() says what is wrong with a list, NULL if nothing is. extents_add() appends to a
+ * list, with "..." at the end once that is full. extents_all(): every extent has the state.
+ */
+const char *extents_check(const char *list);
+void extents_add(char *list, size_t list_size, uint64_t size, const char *state);
+bool extents_equal(const char *a, const char *b);
+bool extents_all(const char *list, const char *state);
+/* "16K": a number as flows have it */
+void extents_size(char *buffer, size_t buffer_size, uint64_t size);
+
+/*
  * Make the kernel's software-protected VMs treat content like others, until imitation_end()
  * (imitation.c). 0 or a negative errno.
  */
@@ -122,8 +136,8 @@ void imitation_end(void);
 int imitation_available(void);
 
 /*
- * gmem_convert() with a step's "attempts", "timeout" and "release" (convert.c). ret_story: what
- * happened on the way ("busy at 0x3000 once; ring let go"), empty if nothing did.
+ * gmem_convert() with a step's policy, "step", "attempts", "timeout" and "release" (convert.c).
+ * ret_story: what happened on the way ("busy at 0x3000 once; ring let go"), empty if nothing did.
  */
 int run_convert(struct flow_run *run, const struct flow_step *step, struct run_file *file,
 		uint64_t offset, uint64_t size, enum gmem_state state, char *ret_story,
@@ -131,8 +145,11 @@ int run_convert(struct flow_run *run, const struct flow_step *step, struct run_f
 
 /* The options that run_convert() reads, for syntaxes, and their check. */
 #define CONVERT_OPTIONS                                                                            \
+	"[zero] [preserve] [emulate] [step <number:step>] "                                        \
 	"[attempts <number:attempts>] [timeout <number:timeout>] [release <pin:release>]"
 const char *check_convert_options(const struct flow_step *step);
+/* What a policy needs of the kernel, unless it may be emulated. */
+unsigned int convert_options_need(const struct flow_step *step);
 
 /* Pins by io_uring registered buffers (pin.c). -EOPNOTSUPP: not in this build. */
 int pin_new(void *address, uint64_t size, struct pin **ret_pin);

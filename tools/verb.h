@@ -40,7 +40,9 @@ enum need {
 	NEED_FILE = 1 << 5,	   /* GMEM_FEATURE_CREATE */
 	NEED_IN_PLACE = 1 << 6,	   /* GMEM_FEATURE_IN_PLACE */
 	NEED_IMITATE = 1 << 7,	   /* kvm.gmem_imitate can be set */
-	NEEDS = 8
+	NEED_POLICY = 1 << 8,	   /* GMEM_FEATURE_POLICY */
+	NEED_QUERY = 1 << 9,	   /* GMEM_FEATURE_QUERY */
+	NEEDS = 10
 };
 
 struct verb {
@@ -69,6 +71,7 @@ extern const struct verb verbs_pin[];
 extern const struct verb verbs_process[];
 extern const struct verb verbs_imitate[];
 extern const struct verb verbs_raw[];
+extern const struct verb verbs_level[];
 extern const struct verb verbs_expect[];
 
 /*
