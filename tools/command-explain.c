@@ -191,6 +191,15 @@ static int answer(struct question *q)
 	return finish_output(q->answers ? EXIT_OK : no_answer(q));
 }
 
+static bool known(const struct explain_call *calls, int code)
+{
+	for (; calls->name; calls++)
+		for (const struct explain_error *error = calls->errors; error->code; error++)
+			if (error->code == code)
+				return true;
+	return false;
+}
+
 static int list(void)
 {
 	puts("Functions of libgmem:");
@@ -199,6 +208,10 @@ static int list(void)
 	puts("\nCalls of the kernel:");
 	for (const struct explain_call *call = explain_kernel; call->name; call++)
 		printf("  %-30s %s\n", call->name, call->brief);
+	puts("\nErrors that these fail with:");
+	for (int code = 1; code <= ERRNO_MAX; code++)
+		if (known(explain_library, code) || known(explain_kernel, code))
+			printf("  %-30s %s\n", gmem_error_name(code), strerror(code));
 	puts("\nCauses that reports of libgmem have (cause_name in JSON):");
 	for (unsigned int i = 0; gmem_cause_name(i); i++)
 		printf("  %-30s %s\n", gmem_cause_name(i), gmem_cause_explain(gmem_cause_name(i)));
@@ -283,7 +296,7 @@ const struct command command_explain = {
 		"\n"
 		"Options:\n"
 		"  --json    one JSON object on a line (gmemctl(1) lists its members)\n"
-		"  --list    the calls and causes that can be asked about\n"
+		"  --list    the calls, errors and causes that can be asked about\n"
 		"\n"
 		"Exit status: 0, 1 if the call never fails with this errno, 2 wrong use.\n",
 	.run = run,

@@ -55,6 +55,13 @@ void outcome_call_failed(struct outcome *o, const char *call, int err)
 	snprintf(o->text, sizeof(o->text), "%s failed", call);
 }
 
+void outcome_refused(struct outcome *o, int err, const char *text)
+{
+	o->outcome = FLOW_ERROR;
+	o->err = -err;
+	snprintf(o->text, sizeof(o->text), "%s", text);
+}
+
 bool outcome_expected(const struct outcome *o, const struct flow_expect *expect)
 {
 	if (o->outcome == FLOW_BROKEN)

@@ -34,6 +34,9 @@ void outcome_failed(struct outcome *o, struct flow_run *run, int err);
 /* Another call failed: its name, negative errno. */
 void outcome_call_failed(struct outcome *o, const char *call, int err);
 
+/* Something else ended like a call that fails: what, in words. */
+void outcome_refused(struct outcome *o, int err, const char *text);
+
 bool outcome_expected(const struct outcome *o, const struct flow_expect *expect);
 
 /* "error EAGAIN at 0x3000", of what was got and of what was expected */

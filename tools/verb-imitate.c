@@ -50,7 +50,7 @@ static void run_launch_update(struct flow_run *run, const struct flow_step *step
 		return;
 	}
 	if (state != GMEM_STATE_PRIVATE) {
-		outcome_call_failed(outcome, "SNP_LAUNCH_UPDATE of a page that is shared", -EINVAL);
+		outcome_refused(outcome, -EINVAL, "the page is shared, and a guest starts private");
 		return;
 	}
 	if (!run_guest_start(run, step, &read, outcome))
@@ -61,10 +61,8 @@ static void run_launch_update(struct flow_run *run, const struct flow_step *step
 	}
 	if (!run_guest_start(run, step, &write, outcome))
 		return;
-	outcome_call_failed(outcome,
-			    "SNP_LAUNCH_UPDATE (imitated): the firmware has put into the page what "
-			    "it would accept;",
-			    -EIO);
+	outcome_refused(outcome, -EIO,
+			"the firmware (imitated) refuses, and has written what it would accept");
 }
 
 static const char *check_launch_update(const struct flow_step *step)

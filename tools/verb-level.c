@@ -19,6 +19,8 @@ static void run_level(struct flow_run *run, const struct flow_step *step, struct
 		err = gmem_level_set(level);
 	if (err)
 		outcome_call_failed(outcome, "gmem_level_set", err);
+	else if (level == GMEM_LEVEL_FULL)
+		outcome_done(outcome, "libgmem uses all that the kernel has");
 	else
 		outcome_done(outcome, "libgmem behaves as if the kernel had no more than '%s'",
 			     name);
