@@ -17,7 +17,7 @@
 #define FLOW_LINE_MAX  512	  /* bytes of a line */
 #define FLOW_WORDS_MAX 32	  /* words of a line */
 #define FLOW_NAME_MAX  31	  /* bytes of a name */
-#define FLOW_ARGS_MAX  16	  /* arguments of a step */
+#define FLOW_ARGS_MAX  12	  /* arguments of a step */
 
 struct verb;
 

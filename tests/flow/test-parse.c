@@ -89,6 +89,29 @@ static const struct {
 	{ MAP_ "fork c\nend c\nhost read view 0 in c\n", 6, 21, "a process (there is none" },
 	{ MAP_ "fork c\nhost read view 0 in d\n", 5, 21, "the name of a process (c), got 'd'" },
 	{ MAP_ "fork view\n", 4, 6, "line 3 gave it to a mapping" },
+	{ FILE_ "convert ram 0 4K private zero preserve\n", 3, 1, "not both" },
+	{ FILE_ "convert ram 0 4K private emulate\n", 3, 1, "expected zero with emulate" },
+	{ FILE_ "convert ram 0 4K private zero zero\n", 3, 31, "one of the options preserve, " },
+	{ FILE_ "convert ram 0 4K private step\n", 3, 30, "expected step, a number" },
+	{ VM "serve zero preserve\n", 2, 1, "not both" },
+	{ FILE_ "query ram 0\n", 3, 12, "expected size, a number" },
+	{ FILE_ "query ram 0 4K\nexpect state secret\n", 4, 14, "expected private|shared" },
+	{ FILE_ "query ram 0 4K\nexpect state private allocated\n", 4, 31, "allocated, a number" },
+	{ FILE_ "query ram 0 4K\nexpect extents 4K private\n", 4, 16, "text in double quotes" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"\"\n", 4, 1, "got none" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"0 private\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K secret\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K private,\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K private, \"\n", 4, 1, "size, state, " },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K private; 4K shared\"\n", 4, 1, "comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K shared, 4K shared\"\n", 4, 1,
+	  "another state in each" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K shared, 0x1000 private\"\n", 0, 0, NULL },
+	{ "level high\n", 1, 7, "none|create|map|convert|policy|query|full, got 'high'" },
+	{ VM "launch-update 1G\n", 2, 17, "expected value, a number" },
+	{ VM "launch-update 0x40000008 1\n", 2, 1, "the address of a page of 4K" },
+	{ "launch-update 1G 1\n", 1, 1, "expected a 'vm' line before" },
 	{ "imitate sev\n", 1, 9, "expected none|scramble|tdx|snp-finalized, got 'sev'" },
 	{ "imitate tdx\n", 0, 0, NULL },
 	{ FILE_ "raw convert ram 0 4K\n", 3, 21, "expected attributes, a number" },
@@ -220,9 +243,27 @@ START_TEST(an_expectation_belongs_to_the_step_before)
 	ck_assert_uint_eq(expect->line, 4);
 	expect = &flow->step[3].expect;
 	ck_assert(expect->outcome == FLOW_DONE && expect->has_value && expect->value == 7);
+	ck_assert(!expect->extents && !expect->state && !expect->has_allocated);
 	expect = &flow->step[4].expect;
 	ck_assert(expect->outcome == FLOW_MEMORY_FAULT && expect->private_wanted &&
 		  expect->has_offset && expect->offset == 4096);
+}
+END_TEST
+
+START_TEST(a_query_expects_a_state_or_extents)
+{
+	const struct flow_expect *expect;
+
+	ck_assert_int_eq(parse(FILE_ "query ram 0 8K\nexpect state private allocated 4K\n"
+				     "query ram 0 8K\nexpect extents \"4K private, 4K shared\"\n"),
+			 0);
+	expect = &flow->step[2].expect;
+	ck_assert(expect->outcome == FLOW_DONE && !expect->extents && expect->has_allocated);
+	ck_assert_str_eq(expect->state, "private");
+	ck_assert_uint_eq(expect->allocated, 4096);
+	expect = &flow->step[3].expect;
+	ck_assert(expect->outcome == FLOW_DONE && !expect->state && !expect->has_allocated);
+	ck_assert_str_eq(expect->extents, "4K private, 4K shared");
 }
 END_TEST
 
@@ -330,6 +371,7 @@ int main(void)
 			    sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(tcase, a_step_has_the_arguments_of_its_line);
 	tcase_add_test(tcase, an_expectation_belongs_to_the_step_before);
+	tcase_add_test(tcase, a_query_expects_a_state_or_extents);
 	tcase_add_test(tcase, a_name_means_the_vm_it_belongs_to);
 	tcase_add_test(tcase, a_released_name_is_free_again);
 	tcase_add_test(tcase, the_comment_at_the_top_is_the_summary);
