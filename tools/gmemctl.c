@@ -56,7 +56,9 @@ static int help(void)
 {
 	puts("Usage: gmemctl COMMAND [OPTION...] [ARGUMENT...]\n"
 	     "\n"
-	     "Looks at what this kernel does with KVM's guest_memfd memory, and tries it out.\n"
+	     "Looks at what this kernel does with KVM's guest_memfd memory, tries it out, and explains\n"
+	     "it. Begin with what the kernel offers: gmemctl probe. What it does not offer can be seen\n"
+	     "in the lab, which comes with libgmem's sources: lab/lab run -- build/tools/gmemctl probe\n"
 	     "\n"
 	     "Commands:");
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -65,6 +67,9 @@ static int help(void)
 	     "Options:\n"
 	     "  --help       this text; gmemctl COMMAND --help says more about a command\n"
 	     "  --version    the version\n"
+	     "\n"
+	     "The manual is in gmemctl(1), flows are described in gmem_flow(5). GMEM_LEVEL=convert and\n"
+	     "the like in the environment make libgmem behave as on kernels that have less.\n"
 	     "\n"
 	     "Exit status: 0 all is well, 1 something failed, 2 wrong use, 77 the running kernel\n"
 	     "lacks something that is needed.");
