@@ -4,7 +4,6 @@
 #include <libgmem/cause.h>
 #include <libgmem/error.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,57 +217,54 @@ static int list(void)
 	return finish_output(EXIT_OK);
 }
 
-static int read_words(int words, char **word, struct question *q)
+/* A call, an errno or a cause. */
+static int read_word(const char *word, bool alone, struct question *q)
 {
-	for (int i = 0; i < words; i++) {
-		const struct explain_call *call = q->call ? NULL : find_call(word[i]);
-		int code = call || q->code ? 0 : find_code(word[i]);
+	const struct explain_call *call = q->call ? NULL : find_call(word);
+	int code = call || q->code ? 0 : find_code(word);
 
-		if (call)
-			q->call = call;
-		else if (code)
-			q->code = code;
-		else if (words == 1 && gmem_cause_explain(word[i]))
-			q->cause = word[i];
-		else
-			return wrong_use(
-				&command_explain,
-				"expected %s, got '%s': gmemctl explain --list has "
-				"calls and causes",
-				q->call && q->code ? "no more words"
-				: q->call	   ? "an errno such as EAGAIN or 11"
-				: q->code	   ? "a call such as convert"
-					  : "a call, an errno or a cause, such as convert EAGAIN",
-				word[i]);
+	if (!q->cause && call) {
+		q->call = call;
+	} else if (!q->cause && code) {
+		q->code = code;
+	} else if (alone && gmem_cause_explain(word)) {
+		q->cause = word;
+	} else {
+		return wrong_use(&command_explain,
+				 "expected %s, got '%s': gmemctl explain --list has calls and "
+				 "causes",
+				 q->cause || (q->call && q->code) ? "no more words"
+				 : q->call			  ? "an errno such as EAGAIN or 11"
+				 : q->code			  ? "a call such as convert"
+					   : "a call, an errno or a cause, such as convert EAGAIN",
+				 word);
 	}
 	return EXIT_OK;
 }
 
+/* By hand: for getopt() "-11" would be an option. */
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "list", no_argument, NULL, 'l' },
-		{ 0 },
-	};
 	struct question q = { 0 };
-	int option, status;
+	bool options = true;
+	int words = 0, status = EXIT_OK;
 
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
-		switch (option) {
-		case 'j':
+	for (int i = 1; i < argc && status == EXIT_OK; i++) {
+		const char *word = argv[i];
+
+		if (!options || word[0] != '-' || (word[1] >= '0' && word[1] <= '9'))
+			status = read_word(word, !words++, &q);
+		else if (!strcmp(word, "--"))
+			options = false;
+		else if (!strcmp(word, "--json"))
 			q.json = true;
-			break;
-		case 'l':
+		else if (!strcmp(word, "--list"))
 			return list();
-		default:
-			return wrong_use(&command_explain, "unknown option '%s'", argv[optind - 1]);
-		}
+		else
+			status = wrong_use(&command_explain, "unknown option '%s'", word);
 	}
-	if (optind == argc)
-		return wrong_use(&command_explain, "no call, errno or cause to explain");
-	status = read_words(argc - optind, argv + optind, &q);
+	if (status == EXIT_OK && !words)
+		status = wrong_use(&command_explain, "no call, errno or cause to explain");
 	return status == EXIT_OK ? answer(&q) : status;
 }
 

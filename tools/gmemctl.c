@@ -1,9 +1,11 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* gmemctl: choosing a command. Each command is in command-NAME.c. */
+#include <libgmem/level.h>
 #include <libgmem/version.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +78,21 @@ static int help(void)
 	return finish_output(EXIT_OK);
 }
 
+/* A test of a fallback must not pass because of a typing error. */
+static bool level_is_valid(void)
+{
+	enum gmem_level level;
+
+	if (!gmem_level_get(&level))
+		return true;
+	fputs("gmemctl: GMEM_LEVEL in the environment has to be one of", stderr);
+	for (unsigned int i = 0; i <= GMEM_LEVEL_FULL; i++)
+		if (gmem_level_name((enum gmem_level)i))
+			fprintf(stderr, " %s", gmem_level_name((enum gmem_level)i));
+	fputc('\n', stderr);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
@@ -97,7 +114,7 @@ int main(int argc, char **argv)
 				return finish_output(EXIT_OK);
 			}
 		}
-		return commands[i]->run(argc - 1, argv + 1);
+		return level_is_valid() ? commands[i]->run(argc - 1, argv + 1) : EXIT_WRONG_USE;
 	}
 	return wrong_use(NULL, "unknown command '%s'", name);
 }

@@ -114,38 +114,48 @@ static enum run_result no_vm(const struct flow_step *step, uint64_t type, int er
 	return RUN_FAILED;
 }
 
+/* Why a need is not met, and what to do, after "line 1 ('...') needs ...". */
+static void explain_lack(int need, uint64_t type, char *buffer, size_t size)
+{
+	enum gmem_level level = GMEM_LEVEL_FULL;
+	char text[40];
+
+	gmem_level_get(&level);
+	if (need == NEED_PIN && pin_available() == -EOPNOTSUPP)
+		snprintf(buffer, size,
+			 "which this gmemctl was built without: install liburing's development "
+			 "files and build again");
+	else if (need == NEED_PIN)
+		snprintf(buffer, size,
+			 "which this kernel (%s) or a sandbox refuses: see sysctl "
+			 "kernel.io_uring_disabled",
+			 kernel());
+	else if (need == NEED_IMITATE && imitation_available() == -EACCES)
+		snprintf(buffer, size, "which only root may do");
+	else if (need == NEED_IMITATE)
+		snprintf(buffer, size, "which this kernel (%s) does not have. " LAB_HINT, kernel());
+	else if (level != GMEM_LEVEL_FULL && need != NEED_HYPERCALL)
+		snprintf(buffer, size,
+			 "which a VM of type %s does not have at the level '%s' that GMEM_LEVEL "
+			 "forces: unset it to see what the kernel (%s) offers",
+			 type_text(type, text, sizeof(text)), gmem_level_name(level), kernel());
+	else
+		snprintf(buffer, size,
+			 "which this kernel (%s) does not offer to a VM of type %s. " LAB_HINT,
+			 kernel(), type_text(type, text, sizeof(text)));
+}
+
 static enum run_result lacking(const struct flow_step *step, uint64_t type, unsigned int lacks,
 			       char *buffer, size_t size)
 {
-	char text[40];
+	char why[400];
 
 	for (int i = 0; i < NEEDS; i++) {
 		if (!(lacks & needs[i].need))
 			continue;
-		if (needs[i].need == NEED_PIN && pin_available() == -EOPNOTSUPP)
-			snprintf(buffer, size,
-				 "line %u ('%s') needs %s, which this gmemctl was built without: "
-				 "install liburing's development files and build again",
-				 step->line, step->text, needs[i].what);
-		else if (needs[i].need == NEED_PIN)
-			snprintf(buffer, size,
-				 "line %u ('%s') needs %s, which this kernel (%s) or a sandbox "
-				 "refuses: see sysctl kernel.io_uring_disabled",
-				 step->line, step->text, needs[i].what, kernel());
-		else if (needs[i].need == NEED_IMITATE && imitation_available() == -EACCES)
-			snprintf(buffer, size, "line %u ('%s') needs %s, which only root may do",
-				 step->line, step->text, needs[i].what);
-		else if (needs[i].need == NEED_IMITATE)
-			snprintf(
-				buffer, size,
-				"line %u ('%s') needs %s, which this kernel (%s) does not have. " LAB_HINT,
-				step->line, step->text, needs[i].what, kernel());
-		else
-			snprintf(buffer, size,
-				 "line %u ('%s') needs %s, which this kernel (%s) does not offer "
-				 "to a VM of type %s. " LAB_HINT,
-				 step->line, step->text, needs[i].what, kernel(),
-				 type_text(type, text, sizeof(text)));
+		explain_lack((int)needs[i].need, type, why, sizeof(why));
+		snprintf(buffer, size, "line %u ('%s') needs %s, %s", step->line, step->text,
+			 needs[i].what, why);
 		break;
 	}
 	return RUN_LACKING;
