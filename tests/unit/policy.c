@@ -215,6 +215,27 @@ START_TEST(tells_whose_contents_are_gone_if_the_conversion_fails_after_the_disca
 }
 END_TEST
 
+START_TEST(tells_nothing_of_a_step_that_was_busy_and_then_converted)
+{
+	struct gmem_convert_options options = { .policy = GMEM_POLICY_ZERO, .emulate = 1 };
+
+	options.step_size = PAGE;
+	expect_fallocate(GMEM_FD, PUNCH, 0, PAGE, 0);
+	expect_convert(GMEM_FD, 0, PAGE, 0, -EAGAIN, 0);
+	expect_now(0);
+	expect_now(0);
+	expect_sleep(GMEM_CONVERT_DEFAULT_BACKOFF_NS, 0);
+	expect_convert(GMEM_FD, 0, PAGE, 0, 0, NOT_WRITTEN);
+	expect_now(0);
+	expect_fallocate(GMEM_FD, PUNCH, PAGE, PAGE, -EPERM);
+	ck_assert_int_eq(convert(2, GMEM_STATE_SHARED, &options, NULL), -EPERM);
+	ck_assert(!gmem_error_get_first_offset(report, &(uint64_t){ 0 }));
+	ck_assert(!gmem_error_get_lost(report, NULL, NULL));
+	ck_assert_uint_eq(gmem_error_get_attempts(report), 1);
+	ck_assert_uint_eq(gmem_error_get_done(report), PAGE);
+}
+END_TEST
+
 static const struct {
 	int kernel, returned;
 	bool lost;
@@ -413,6 +434,7 @@ Suite *unit_suite(void)
 	tcase_add_test(lacking, emulates_zero_to_shared_by_discarding_first);
 	tcase_add_test(lacking,
 		       tells_whose_contents_are_gone_if_the_conversion_fails_after_the_discard);
+	tcase_add_test(lacking, tells_nothing_of_a_step_that_was_busy_and_then_converted);
 	tcase_add_loop_test(lacking, converts_nothing_if_the_discard_fails, 0, COUNT(discards));
 
 	tcase_add_checked_fixture(steps, begin, end);

@@ -199,6 +199,23 @@ START_TEST(believes_no_nonsense)
 }
 END_TEST
 
+START_TEST(believes_no_rest_that_does_not_fit_the_extents)
+{
+	static const struct gmem_uapi_extent page[] = { { 2 * PAGE, PAGE, 0, 0 } };
+	static const uint64_t rests[][2] = {
+		{ 3 * PAGE, 6 * PAGE }, { 2 * PAGE, 7 * PAGE }, { 4 * PAGE, 6 * PAGE },
+		{ 3 * PAGE, 8 * PAGE }, { UINT64_MAX, 0 },
+	};
+	struct gmem_query *query = begin_query(2 * PAGE, 8 * PAGE, 2, 0);
+	struct gmem_extent extent;
+
+	expect_query(2 * PAGE, 8 * PAGE, 0, 2, 0, page, 1);
+	expect_rest(rests[_i][0], rests[_i][1]);
+	ck_assert_int_eq(gmem_query_next(query, &extent, report), -EBADE);
+	gmem_query_free(query);
+}
+END_TEST
+
 START_TEST(refuses_bad_arguments_without_asking_the_kernel)
 {
 	struct gmem_query_options options = { sizeof(options), 0, 0 };
@@ -458,6 +475,7 @@ Suite *unit_suite(void)
 
 	tcase_add_checked_fixture(answers, begin, end);
 	tcase_add_loop_test(answers, believes_no_nonsense, 0, COUNT(nonsense));
+	tcase_add_loop_test(answers, believes_no_rest_that_does_not_fit_the_extents, 0, 5);
 	tcase_add_loop_test(answers, says_what_the_kernels_answer_means, 0, COUNT(translations));
 	tcase_add_test(answers, returns_only_what_is_documented);
 	return suite;
