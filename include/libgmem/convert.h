@@ -67,8 +67,8 @@ enum gmem_busy_action {
  * @data: busy_data of the options
  *
  * The callee lets go of what it holds at that offset (unmaps DMA, unregisters buffers). It is
- *called on the thread that called gmem_convert(), with no lock held, and may call the library, but
- *must not release the file. Every attempt is told, the last one too.
+ * called on the thread that called gmem_convert(), with no lock held, and may call the library, but
+ * must not release the file. Every attempt is told, the last one too.
  *
  * Return: what to do; anything else than the three values stops.
  */
@@ -109,7 +109,7 @@ struct gmem_convert_options {
 	/**
 	 * 1: the zero policy may be emulated on the way to shared. With this the caller says that
 	 * until the call returns no vCPU can touch the range (they are stopped, or no slot has it),
-	 * and that no host user holds pages of it. 0: only the kernel can give it.
+	 * and that no host user touches or holds pages of it. 0: only the kernel can give it.
 	 */
 	uint32_t emulate;
 	/** must be 0 */

@@ -168,6 +168,7 @@ GMEM_API bool gmem_error_get_first_offset(const struct gmem_error *error, uint64
  * @error: the report
  *
  * Return: the number of times the system call was issued before the call gave up; 0 if none was.
+ * For a conversion in steps it is the number for the step that failed.
  *
  * Threads: safe while no call writes the report.
  *

@@ -45,6 +45,8 @@ struct expected {
 	/* what the operation writes: an error offset, address, size, type, time or count */
 	uint64_t output;
 	const struct gmem_uapi_extent *extents;
+	/* what the kernel says is left of a range; size 0 and offset 0 for what the extents say */
+	uint64_t rest_offset, rest_size;
 };
 
 static struct expected script[MAX_CALLS];
@@ -59,7 +61,7 @@ static volatile bool refusing;
 static void expect(const struct call *call, int result, uint64_t output)
 {
 	ck_assert_uint_lt(expected_calls, MAX_CALLS);
-	script[expected_calls++] = (struct expected){ *call, result, output, NULL };
+	script[expected_calls++] = (struct expected){ *call, result, output, NULL, 0, 0 };
 }
 
 static void check_call(const struct call *call, const struct call *expected)
@@ -109,6 +111,10 @@ static void answer_query(struct gmem_uapi_query *query, const struct expected *n
 	}
 	query->size = end - query->offset;
 	query->nr_extents = next->output;
+	if (next->rest_offset || next->rest_size) {
+		query->offset = next->rest_offset;
+		query->size = next->rest_size;
+	}
 }
 
 static int scripted_ioctl(int fd, unsigned long request, uintptr_t argument)
@@ -321,6 +327,12 @@ void expect_convert_scratch(int fd, uint64_t size, int result)
 	};
 
 	expect_struct(fd, GMEM_UAPI_SET_ATTRIBUTES, &request, result, NOT_WRITTEN);
+}
+
+void expect_rest(uint64_t offset, uint64_t size)
+{
+	script[expected_calls - 1].rest_offset = offset;
+	script[expected_calls - 1].rest_size = size;
 }
 
 void expect_mmap(uint64_t size, int protection, int flags, int fd, uint64_t offset, int result,

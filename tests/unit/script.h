@@ -48,6 +48,8 @@ void expect_convert_policy(int fd, uint64_t offset, uint64_t size, uint64_t attr
  */
 void expect_query(uint64_t offset, uint64_t size, uint64_t flags, uint64_t batch, int result,
 		  const struct gmem_uapi_extent *extents, uint64_t count);
+/** For the query expected last: the kernel says that this is left of the range, true or not. */
+void expect_rest(uint64_t offset, uint64_t size);
 /** The same with the error_offset that the library passes in, which the probe leaves 0. */
 void expect_convert_scratch(int fd, uint64_t size, int result);
 void expect_mmap(uint64_t size, int protection, int flags, int fd, uint64_t offset, int result,
