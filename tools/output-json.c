@@ -81,6 +81,10 @@ static void step(struct output *output, const struct output_step *told)
 		number(output, "offset", o->offset);
 	if (o->has_value)
 		number(output, "value", o->value);
+	if (o->extents[0]) {
+		member(output, "extents", o->extents);
+		number(output, "allocated", o->allocated);
+	}
 	number(output, "duration_ns", told->duration_ns);
 	if (o->report[0])
 		fprintf(output->stream, ",\"report\":%s", o->report);
