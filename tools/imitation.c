@@ -21,11 +21,11 @@ static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 #define ENDING (sizeof(ending) / sizeof(ending[0]))
 
 static struct {
-	volatile sig_atomic_t fd; /* that has the lock; 0: nothing is imitated */
+	volatile sig_atomic_t fd; /* that has the lock; -1: nothing is imitated */
 	char before[32];
 	size_t before_size;
 	struct sigaction action[ENDING];
-} imitation;
+} imitation = { .fd = -1 };
 
 /* A file of sysfs is written at once or not at all. Safe in a signal handler. */
 static int put(int fd, const char *text, size_t size)
@@ -35,7 +35,7 @@ static int put(int fd, const char *text, size_t size)
 
 static void on_end(int sig)
 {
-	if (imitation.fd)
+	if (imitation.fd >= 0)
 		put(imitation.fd, imitation.before, imitation.before_size);
 	signal(sig, SIG_DFL);
 	raise(sig);
@@ -77,20 +77,20 @@ static int begin(void)
 
 int imitation_begin(const char *what)
 {
-	int err = imitation.fd ? 0 : begin();
+	int err = imitation.fd >= 0 ? 0 : begin();
 
 	return err ? err : put(imitation.fd, what, strlen(what));
 }
 
 void imitation_end(void)
 {
-	if (!imitation.fd)
+	if (imitation.fd < 0)
 		return;
 	put(imitation.fd, imitation.before, imitation.before_size);
 	for (size_t i = 0; i < ENDING; i++)
 		sigaction(ending[i], &imitation.action[i], NULL);
 	close(imitation.fd);
-	imitation.fd = 0;
+	imitation.fd = -1;
 }
 
 int imitation_available(void)
