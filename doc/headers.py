@@ -6,6 +6,7 @@
 headers.py functions HEADER...                the public functions, one per line
 headers.py man --date DATE --page NAME HEADER...   the manual page of one function, mdoc
 headers.py errors HEADER...                   the documented errno of each function, as C
+headers.py explain HEADER...                  the same with what each means, for gmemctl explain
 headers.py examples HEADER...                 the examples, as C
 
 A comment that cannot be read is an error: the headers are the only source.
@@ -274,6 +275,23 @@ def write_errors(items, order):
     return "\n".join(out) + "\n"
 
 
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def write_explain(items, order):
+    out = [HEADER_C + '#include <errno.h>\n#include "explain.h"\n',
+           "const struct explain_call explain_library[] = {"]
+    for name in order:
+        if errors(items[name]):
+            out.append(f"\t{{ {quoted(name)}, {quoted(items[name].brief)}, (const struct explain_error[]){{")
+            out += [f"\t\t{{ .code = {code}, .when = {quoted(text)} }},"
+                    for code, text in errors(items[name])]
+            out.append("\t\t{ 0 } } },")
+    out.append("\t{ 0 }\n};")
+    return "\n".join(out) + "\n"
+
+
 def write_examples(items, order):
     out = [HEADER_C + "#include <errno.h>\n#include <libgmem/gmem.h>\n#include <stdio.h>\n#include <string.h>\n"
            "#include <unistd.h>\n"]
@@ -289,7 +307,7 @@ def write_examples(items, order):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__,
                                         formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", choices=("functions", "man", "errors", "examples"))
+    arguments.add_argument("what", choices=("functions", "man", "errors", "explain", "examples"))
     arguments.add_argument("--date", default="")
     arguments.add_argument("--page")
     arguments.add_argument("headers", nargs="+", metavar="HEADER")
@@ -311,6 +329,8 @@ def main():
         print(write_man(items[options.page], items, options.date), end="")
     elif options.what == "errors":
         print(write_errors(items, order), end="")
+    elif options.what == "explain":
+        print(write_explain(items, order), end="")
     else:
         print(write_examples(items, order), end="")
 

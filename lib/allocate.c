@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgmem/allocate.h>
+#include "allocate.h"
 #include "options.h"
 #include "range.h"
 #include "sys.h"
@@ -83,11 +83,18 @@ int gmem_allocate(struct gmem *gmem, uint64_t offset, uint64_t size,
 			error.system_call = "fallocate";
 			error.has_first_offset = true;
 			error.first_offset = offset;
+			error.done = offset - error.offset;
 			gmem_error_set_answer(&error, r, allocate_answers);
 			return gmem_error_fail(reterr_error, &error);
 		}
 	}
 	return 0;
+}
+
+int gmem_punch_hole(const struct gmem *gmem, uint64_t offset, uint64_t size, unsigned int *attempts)
+{
+	return fallocate_through_signals(gmem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 offset, size, MAX_TRIES, attempts);
 }
 
 int gmem_discard(struct gmem *gmem, uint64_t offset, uint64_t size, struct gmem_error *reterr_error)
@@ -103,8 +110,7 @@ int gmem_discard(struct gmem *gmem, uint64_t offset, uint64_t size, struct gmem_
 
 	if (cause)
 		return gmem_error_refuse(reterr_error, &error, -EINVAL, cause);
-	r = fallocate_through_signals(gmem->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
-				      size, MAX_TRIES, &error.attempts);
+	r = gmem_punch_hole(gmem, offset, size, &error.attempts);
 	if (r != 0) {
 		error.system_call = "fallocate";
 		gmem_error_set_answer(&error, r, discard_answers);

@@ -1,41 +1,17 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
-#include <libgmem/convert.h>
-#include <string.h>
+#include "allocate.h"
+#include "level.h"
 #include "options.h"
 #include "range.h"
-#include "sys.h"
-#include "uapi/guest_memfd.h"
+#include "retry.h"
 
-static const struct gmem_answer convert_answers[] = {
-	{ -EAGAIN, -EAGAIN, GMEM_CAUSE_BUSY },
-	{ -ENOMEM, -ENOMEM, GMEM_CAUSE_MEMORY },
-	{ -ENOTTY, -EOPNOTSUPP, GMEM_CAUSE_NOT_IN_PLACE },
-	/* The range was checked before, so that the VM's type is all that is left. */
-	{ -EINVAL, -EOPNOTSUPP, GMEM_CAUSE_NO_PRIVATE },
-	{ -EBADF, -EBADF, GMEM_CAUSE_NOT_OPEN },
-	{ -EPERM, -EPERM, GMEM_CAUSE_FROZEN },
-	{ 0 },
-};
-
-/* What the caller asked for. */
+/* What the caller asked for: the whole range as one step, until options say otherwise. */
 struct asked {
-	const struct gmem *gmem;
-	uint64_t offset;
-	uint64_t size;
-	enum gmem_state state;
+	struct gmem_step whole;
 	const struct gmem_convert_options *options;
 	struct gmem_error *reterr_error;
-};
-
-/* One conversion that the kernel refused at least once. */
-struct conversion {
-	const struct gmem *gmem;
-	struct gmem_convert_options options;
-	struct gmem_error report;
-	uint64_t deadline;
-	uint64_t pause;
 };
 
 /*
@@ -44,139 +20,28 @@ struct conversion {
  */
 #define COLD __attribute__((noinline, cold))
 
-/* No offset of a range, whose end is 2^63 at most: tells that the kernel wrote none. */
-#define NO_OFFSET UINT64_MAX
+static const uint64_t policy_flags[] = {
+	[GMEM_POLICY_UNSPECIFIED] = 0,
+	[GMEM_POLICY_ZERO] = GMEM_UAPI_CONTENT_ZERO,
+	[GMEM_POLICY_PRESERVE] = GMEM_UAPI_CONTENT_PRESERVE,
+};
 
-static inline int ask_kernel(const struct asked *asked, uint64_t *ret_error_offset)
-{
-	struct gmem_uapi_attributes request;
-	int r;
-
-	/* In halves: compilers clear all of it at once with a slow string instruction. */
-	memset(&request, 0, sizeof(request) / 2);
-	memset((char *)&request + sizeof(request) / 2, 0, sizeof(request) / 2);
-	request.offset = asked->offset;
-	request.size = asked->size;
-	if (asked->state == GMEM_STATE_PRIVATE)
-		request.attributes = GMEM_UAPI_ATTRIBUTE_PRIVATE;
-	request.error_offset = NO_OFFSET;
-	r = gmem_sys->ioctl(asked->gmem->fd, GMEM_UAPI_SET_ATTRIBUTES, (uintptr_t)&request);
-	*ret_error_offset = request.error_offset;
-	return r;
-}
-
-static void set_attempt(struct conversion *c, int result, uint64_t error_offset)
-{
-	struct gmem_error *report = &c->report;
-
-	gmem_error_set_answer(report, result, convert_answers);
-	report->attempts++;
-	/* The kernel is not trusted: an offset that cannot be is none. */
-	report->has_first_offset = (result == -EAGAIN || result == -ENOMEM) &&
-				   error_offset >= report->offset &&
-				   error_offset - report->offset < report->size &&
-				   !(error_offset & (c->gmem->page_size - 1));
-	report->first_offset = report->has_first_offset ? error_offset : 0;
-}
-
-static void set_defaults(struct gmem_convert_options *options)
-{
-	if (!options->max_attempts)
-		options->max_attempts = GMEM_CONVERT_DEFAULT_ATTEMPTS;
-	if (!options->timeout_ns)
-		options->timeout_ns = GMEM_CONVERT_DEFAULT_TIMEOUT_NS;
-	if (!options->backoff_ns)
-		options->backoff_ns = GMEM_CONVERT_DEFAULT_BACKOFF_NS;
-	if (!options->backoff_max_ns)
-		options->backoff_max_ns = GMEM_CONVERT_DEFAULT_BACKOFF_MAX_NS;
-	if (options->backoff_max_ns < options->backoff_ns)
-		options->backoff_max_ns = options->backoff_ns;
-}
-
-static void set_deadline(struct conversion *c)
-{
-	uint64_t now = gmem_sys->now();
-
-	c->deadline =
-		c->options.timeout_ns > UINT64_MAX - now ? UINT64_MAX : now + c->options.timeout_ns;
-}
-
-/* Returns true if another attempt is to be made. */
-static bool wait_for_busy_page(struct conversion *c)
-{
-	const struct gmem_convert_options *options = &c->options;
-	enum gmem_busy_action action = GMEM_BUSY_BACK_OFF;
-	uint64_t now;
-
-	if (options->busy)
-		action = options->busy(&c->report, options->busy_data);
-	if (action != GMEM_BUSY_BACK_OFF && action != GMEM_BUSY_RETRY_NOW) {
-		c->report.code = -ECANCELED;
-		c->report.cause = GMEM_CAUSE_STOPPED;
-		return false;
-	}
-	if (c->report.attempts >= options->max_attempts)
-		return false;
-	now = gmem_sys->now();
-	if (now >= c->deadline)
-		return false;
-	if (action == GMEM_BUSY_RETRY_NOW)
-		return true;
-	/* The last attempt is made at the deadline, not given up before it. */
-	gmem_sys->sleep(c->pause < c->deadline - now ? c->pause : c->deadline - now);
-	c->pause = c->pause > options->backoff_max_ns / 2 ? options->backoff_max_ns : 2 * c->pause;
-	return true;
-}
-
-static int read_options(const struct gmem_convert_options *given,
-			struct gmem_convert_options *options)
-{
-	uint64_t first;
-	int r = gmem_options_read(options, sizeof(*options), sizeof(*options), given);
-
-	if (r < 0)
-		return r;
-	first = options->backoff_ns ? options->backoff_ns : GMEM_CONVERT_DEFAULT_BACKOFF_NS;
-	if (options->reserved || (options->backoff_max_ns && options->backoff_max_ns < first))
-		return -EINVAL;
-	return 0;
-}
+static const struct gmem_answer discard_answers[] = {
+	{ -ENOMEM, -ENOMEM, GMEM_CAUSE_MEMORY },
+	{ -EBADF, -EBADF, GMEM_CAUSE_NOT_OPEN },
+	{ -EPERM, -EPERM, GMEM_CAUSE_FROZEN },
+	{ 0 },
+};
 
 static struct gmem_error call_report(const struct asked *asked)
 {
 	return (struct gmem_error){
 		.call = "gmem_convert",
-		.state = asked->state,
+		.state = asked->whole.state,
 		.has_range = true,
-		.offset = asked->offset,
-		.size = asked->size,
+		.offset = asked->whole.offset,
+		.size = asked->whole.size,
 	};
-}
-
-/*
- * The first attempt failed. The whole range is asked for again each time: the kernel converts all
- * of it or nothing.
- */
-static COLD int retry(const struct asked *asked, int result, uint64_t error_offset)
-{
-	struct conversion c = { .gmem = asked->gmem, .report = call_report(asked) };
-
-	/* Valid: they were read before the first attempt. */
-	read_options(asked->options, &c.options);
-	c.report.system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
-	set_attempt(&c, result, error_offset);
-	if (result == -EAGAIN) {
-		set_defaults(&c.options);
-		set_deadline(&c);
-		c.pause = c.options.backoff_ns;
-	}
-	while (result == -EAGAIN && wait_for_busy_page(&c)) {
-		result = ask_kernel(asked, &error_offset);
-		if (result == 0)
-			return 0;
-		set_attempt(&c, result, error_offset);
-	}
-	return gmem_error_fail(asked->reterr_error, &c.report);
 }
 
 static COLD int refuse_options(const struct asked *asked, int code)
@@ -186,47 +51,175 @@ static COLD int refuse_options(const struct asked *asked, int code)
 	return gmem_error_refuse_options(asked->reterr_error, &error, code);
 }
 
-static COLD int refuse(const struct asked *asked)
+static COLD int refuse_policy(const struct asked *asked, enum gmem_policy policy,
+			      enum gmem_cause cause)
 {
 	struct gmem_error error = call_report(asked);
-	enum gmem_cause cause = gmem_range_check(asked->gmem, asked->offset, asked->size);
 
-	if (!gmem_state_name(asked->state))
+	error.policy = policy;
+	return gmem_error_refuse(asked->reterr_error, &error, -EOPNOTSUPP, cause);
+}
+
+static COLD int refuse(const struct asked *asked)
+{
+	const struct gmem_step *whole = &asked->whole;
+	enum gmem_cause cause = gmem_range_check(whole->gmem, whole->offset, whole->size);
+	struct gmem_error error = call_report(asked);
+
+	if (!gmem_state_name(whole->state))
 		cause = GMEM_CAUSE_STATE;
+	if (!cause)
+		return gmem_error_refuse(asked->reterr_error, &error, -EOPNOTSUPP,
+					 GMEM_CAUSE_LEVEL);
 	return gmem_error_refuse(asked->reterr_error, &error, -EINVAL, cause);
 }
 
-static inline int convert(const struct asked *asked)
+static COLD int retry_without_options(const struct asked *asked, int result, uint64_t error_offset)
+{
+	struct gmem_error report = call_report(asked);
+	struct gmem_convert_options options = { 0 };
+
+	gmem_retry_set_defaults(&options);
+	if (gmem_retry(&asked->whole, result, error_offset, &options, &report))
+		return 0;
+	return gmem_error_fail(asked->reterr_error, &report);
+}
+
+static int read_options(const struct asked *asked, struct gmem_convert_options *options)
+{
+	int r = gmem_options_read(options, sizeof(*options),
+				  offsetof(struct gmem_convert_options, step_size), asked->options);
+	bool has_longest_pause;
+
+	if (r < 0)
+		return r;
+	has_longest_pause = options->backoff_max_ns != 0;
+	if (!gmem_policy_name(options->policy) || options->emulate > 1 || options->reserved ||
+	    (options->step_size & (asked->whole.gmem->page_size - 1)))
+		return -EINVAL;
+	if (has_longest_pause &&
+	    options->backoff_max_ns <
+		    (options->backoff_ns ? options->backoff_ns : GMEM_CONVERT_DEFAULT_BACKOFF_NS))
+		return -EINVAL;
+	gmem_retry_set_defaults(options);
+	return 0;
+}
+
+/* Decides how the policy is kept; returns why it cannot be. */
+static enum gmem_cause choose_guarantee(const struct asked *asked,
+					const struct gmem_convert_options *options,
+					enum gmem_guarantee *ret_guarantee)
+{
+	const struct gmem *gmem = asked->whole.gmem;
+	uint64_t flag = policy_flags[options->policy];
+
+	*ret_guarantee = GMEM_GUARANTEE_NONE;
+	if (!flag)
+		return GMEM_CAUSE_NONE;
+	*ret_guarantee = GMEM_GUARANTEE_NATIVE;
+	if ((gmem->policies & flag) && gmem_level_permits(GMEM_LEVEL_POLICY))
+		return GMEM_CAUSE_NONE;
+	*ret_guarantee = GMEM_GUARANTEE_EMULATED;
+	if (options->policy == GMEM_POLICY_ZERO && asked->whole.state == GMEM_STATE_SHARED &&
+	    options->emulate)
+		return GMEM_CAUSE_NONE;
+	if (gmem->policies & flag)
+		return GMEM_CAUSE_LEVEL;
+	return gmem->knows_policies ? GMEM_CAUSE_NO_POLICY : GMEM_CAUSE_UNKNOWN_POLICY;
+}
+
+/*
+ * What makes a step zero where the kernel cannot: its pages go while they are private, so that
+ * nobody ever sees what they held. See gmem_convert() for why only the caller knows if that is
+ * sound.
+ */
+static bool discard_step(const struct gmem_step *step, struct gmem_error *report)
+{
+	int r = gmem_punch_hole(step->gmem, step->offset, step->size, &report->attempts);
+
+	report->has_lost = true;
+	report->lost_offset = step->offset;
+	report->lost_size = step->size;
+	if (r == 0) {
+		report->attempts = 0;
+		return true;
+	}
+	/* These two come before anything is done. */
+	if (r == -EBADF || r == -EPERM)
+		report->has_lost = false;
+	report->system_call = "fallocate";
+	gmem_error_set_answer(report, r, discard_answers);
+	return false;
+}
+
+/* Returns true if the step was converted; else the report says why not. */
+static bool convert_step(const struct gmem_step *step, bool emulate,
+			 struct gmem_convert_options *options, struct gmem_error *report)
 {
 	uint64_t error_offset;
-	int r = ask_kernel(asked, &error_offset);
+	int r;
 
-	if (r == 0)
-		return 0;
-	return retry(asked, r, error_offset);
+	if (emulate && !discard_step(step, report))
+		return false;
+	r = gmem_step_ask(step, &error_offset);
+	if (r != 0 && !gmem_retry(step, r, error_offset, options, report))
+		return false;
+	/* What happened in this step is not to be told of the next. */
+	report->attempts = 0;
+	report->has_first_offset = false;
+	report->has_lost = false;
+	return true;
 }
 
 static __attribute__((noinline)) int convert_with_options(const struct asked *asked)
 {
+	uint64_t end = asked->whole.offset + asked->whole.size;
+	struct gmem_error report = call_report(asked);
 	struct gmem_convert_options options;
-	int r = read_options(asked->options, &options);
+	struct gmem_step step = asked->whole;
+	enum gmem_guarantee guarantee;
+	enum gmem_cause cause;
+	int r = read_options(asked, &options);
 
 	if (r < 0)
 		return refuse_options(asked, r);
-	return convert(asked);
+	cause = choose_guarantee(asked, &options, &guarantee);
+	if (cause)
+		return refuse_policy(asked, options.policy, cause);
+	report.policy = options.policy;
+	if (guarantee == GMEM_GUARANTEE_NATIVE)
+		step.flags = policy_flags[options.policy];
+
+	for (; step.offset < end; step.offset += step.size) {
+		step.size = end - step.offset;
+		if (options.step_size && options.step_size < step.size)
+			step.size = options.step_size;
+		report.done = step.offset - asked->whole.offset;
+		if (!convert_step(&step, guarantee == GMEM_GUARANTEE_EMULATED, &options, &report))
+			return gmem_error_fail(asked->reterr_error, &report);
+	}
+	if (options.ret_guarantee)
+		*options.ret_guarantee = guarantee;
+	return 0;
 }
 
 int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_state state,
 		 const struct gmem_convert_options *options, struct gmem_error *reterr_error)
 {
-	struct asked asked = { gmem, offset, size, state, options, reterr_error };
+	struct asked asked = { { gmem, offset, size, state, 0 }, options, reterr_error };
+	uint64_t error_offset;
+	int r;
 
 	if (gmem_range_check(gmem, offset, size) ||
-	    (state != GMEM_STATE_SHARED && state != GMEM_STATE_PRIVATE))
+	    (state != GMEM_STATE_SHARED && state != GMEM_STATE_PRIVATE) ||
+	    !gmem_level_permits(GMEM_LEVEL_CONVERT))
 		return refuse(&asked);
 	if (options)
 		return convert_with_options(&asked);
-	return convert(&asked);
+	r = gmem_step_ask(&asked.whole, &error_offset);
+	if (r == 0)
+		return 0;
+	return retry_without_options(&asked, r, error_offset);
 }
 
 const char *gmem_state_name(enum gmem_state state)
@@ -236,6 +229,32 @@ const char *gmem_state_name(enum gmem_state state)
 		return "shared";
 	case GMEM_STATE_PRIVATE:
 		return "private";
+	}
+	return NULL;
+}
+
+const char *gmem_policy_name(enum gmem_policy policy)
+{
+	switch (policy) {
+	case GMEM_POLICY_UNSPECIFIED:
+		return "unspecified";
+	case GMEM_POLICY_ZERO:
+		return "zero";
+	case GMEM_POLICY_PRESERVE:
+		return "preserve";
+	}
+	return NULL;
+}
+
+const char *gmem_guarantee_name(enum gmem_guarantee guarantee)
+{
+	switch (guarantee) {
+	case GMEM_GUARANTEE_NONE:
+		return "none";
+	case GMEM_GUARANTEE_NATIVE:
+		return "native";
+	case GMEM_GUARANTEE_EMULATED:
+		return "emulated";
 	}
 	return NULL;
 }

@@ -61,6 +61,27 @@ bool gmem_error_get_first_offset(const struct gmem_error *error, uint64_t *ret_o
 	return true;
 }
 
+uint64_t gmem_error_get_done(const struct gmem_error *error)
+{
+	return error ? error->done : 0;
+}
+
+bool gmem_error_get_lost(const struct gmem_error *error, uint64_t *ret_offset, uint64_t *ret_size)
+{
+	if (!error || !error->has_lost)
+		return false;
+	if (ret_offset)
+		*ret_offset = error->lost_offset;
+	if (ret_size)
+		*ret_size = error->lost_size;
+	return true;
+}
+
+const char *gmem_error_get_cause(const struct gmem_error *error)
+{
+	return error && error->code ? gmem_cause_text(error->cause)->name : NULL;
+}
+
 unsigned int gmem_error_get_attempts(const struct gmem_error *error)
 {
 	return error ? error->attempts : 0;

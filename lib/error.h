@@ -6,9 +6,10 @@
 #ifndef GMEM_ERROR_H
 #define GMEM_ERROR_H
 
+#include <libgmem/convert.h>
 #include <libgmem/error.h>
 
-/** Why a call failed, finer than an errno. lib/explain.c has the words. */
+/** Why a call failed, finer than an errno. lib/cause.c has the words. */
 enum gmem_cause {
 	GMEM_CAUSE_NONE,
 	GMEM_CAUSE_ARGUMENT,
@@ -45,6 +46,14 @@ enum gmem_cause {
 	GMEM_CAUSE_SEALED,
 	GMEM_CAUSE_SIGNALS,
 	GMEM_CAUSE_POISON,
+	GMEM_CAUSE_ORDER,
+	GMEM_CAUSE_EXTENTS,
+	GMEM_CAUSE_NO_POLICY,
+	GMEM_CAUSE_UNKNOWN_POLICY,
+	GMEM_CAUSE_POLICY_REFUSED,
+	GMEM_CAUSE_NO_QUERY,
+	GMEM_CAUSE_LEVEL,
+	GMEM_CAUSE_LEVEL_NAME,
 	GMEM_CAUSE_COUNT
 };
 
@@ -59,11 +68,18 @@ struct gmem_error {
 	const char *system_call;
 	/** where a conversion was to go; 0 if the call was none */
 	enum gmem_state state;
+	enum gmem_policy policy;
 	bool has_range;
 	bool has_first_offset;
+	bool has_lost;
 	uint64_t offset;
 	uint64_t size;
 	uint64_t first_offset;
+	/** bytes from offset on that were done before the failure */
+	uint64_t done;
+	/** whose contents are gone */
+	uint64_t lost_offset;
+	uint64_t lost_size;
 	unsigned int attempts;
 };
 
@@ -93,8 +109,9 @@ int gmem_error_refuse(struct gmem_error *reterr_error, struct gmem_error *error,
 /** The same for what gmem_options_read() returned. */
 int gmem_error_refuse_options(struct gmem_error *reterr_error, struct gmem_error *error, int code);
 
-/** The words for a cause: why, and what to do. */
+/** The words for a cause: its name, which is ABI, why, and what to do. */
 struct gmem_cause_text {
+	const char *name;
 	const char *why;
 	const char *remedy;
 };

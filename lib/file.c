@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "file.h"
+#include "level.h"
 #include "options.h"
+#include "probe.h"
 #include "sys.h"
 #include "uapi/guest_memfd.h"
 
@@ -108,6 +110,36 @@ static int read_create_options(const struct gmem_create_options *given, uint64_t
 	return 0;
 }
 
+/* As a kernel of the level in force would answer. */
+static enum gmem_cause check_level(int vm_fd, uint64_t flags, int *ret_code)
+{
+	int level = gmem_level_read();
+
+	*ret_code = -EINVAL;
+	if (level < 0)
+		return GMEM_CAUSE_LEVEL_NAME;
+	*ret_code = -EOPNOTSUPP;
+	if (level < GMEM_LEVEL_CREATE || (level < GMEM_LEVEL_MAP && flags))
+		return GMEM_CAUSE_LEVEL;
+	/* Where state is not kept in the file, those of VMs with private memory start private. */
+	if (level < GMEM_LEVEL_CONVERT && (flags & GMEM_UAPI_FLAG_INIT_SHARED) &&
+	    gmem_sys->ioctl(vm_fd, GMEM_UAPI_CHECK_EXTENSION,
+			    GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) > 0)
+		return GMEM_CAUSE_LEVEL;
+	return GMEM_CAUSE_NONE;
+}
+
+/*
+ * Flags are sent only to a kernel that announced them: elsewhere they could mean something else.
+ * The file works without, so that a failure means none.
+ */
+static uint64_t read_policies(int vm_fd)
+{
+	int r = gmem_sys->ioctl(vm_fd, GMEM_UAPI_CHECK_EXTENSION, GMEM_CAP_CONTENT_POLICIES);
+
+	return r > 0 ? (uint64_t)r & GMEM_UAPI_CONTENT_POLICIES : 0;
+}
+
 int gmem_create(int vm_fd, uint64_t size, const struct gmem_create_options *options,
 		struct gmem **ret_gmem, struct gmem_error *reterr_error)
 {
@@ -116,7 +148,7 @@ int gmem_create(int vm_fd, uint64_t size, const struct gmem_create_options *opti
 	uint64_t page_size = gmem_sys->page_size();
 	enum gmem_cause cause = check_size(size, page_size);
 	struct gmem *gmem;
-	int r;
+	int r, code;
 
 	if (!ret_gmem)
 		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_ARGUMENT);
@@ -125,6 +157,9 @@ int gmem_create(int vm_fd, uint64_t size, const struct gmem_create_options *opti
 	r = read_create_options(options, &request.flags);
 	if (r < 0)
 		return gmem_error_refuse_options(reterr_error, &error, r);
+	cause = check_level(vm_fd, request.flags, &code);
+	if (cause)
+		return gmem_error_refuse(reterr_error, &error, code, cause);
 	gmem = malloc(sizeof(*gmem));
 	if (!gmem)
 		return gmem_error_refuse(reterr_error, &error, -ENOMEM, GMEM_CAUSE_MEMORY);
@@ -150,6 +185,8 @@ int gmem_create(int vm_fd, uint64_t size, const struct gmem_create_options *opti
 		gmem_error_set_answer(&error, r, descriptor_answers);
 		goto out_close;
 	}
+	gmem->policies = read_policies(vm_fd);
+	gmem->knows_policies = true;
 	*ret_gmem = gmem;
 	return 0;
 
@@ -245,17 +282,28 @@ int gmem_adopt(int fd, const struct gmem_adopt_options *options, struct gmem **r
 	struct gmem_error error = { .call = "gmem_adopt" };
 	struct gmem_adopt_options known;
 	struct gmem *gmem;
-	int r;
+	int r, level;
 
 	if (!ret_gmem)
 		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_ARGUMENT);
-	r = gmem_options_read(&known, sizeof(known), sizeof(known), options);
+	r = gmem_options_read(&known, sizeof(known), offsetof(struct gmem_adopt_options, probe),
+			      options);
 	if (r < 0)
 		return gmem_error_refuse_options(reterr_error, &error, r);
+	level = gmem_level_read();
+	if (level < 0)
+		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_LEVEL_NAME);
+	if (level < GMEM_LEVEL_CREATE)
+		return gmem_error_refuse(reterr_error, &error, -ENOTTY, GMEM_CAUSE_LEVEL);
 	gmem = malloc(sizeof(*gmem));
 	if (!gmem)
 		return gmem_error_refuse(reterr_error, &error, -ENOMEM, GMEM_CAUSE_MEMORY);
-	*gmem = (struct gmem){ .fd = fd, .page_size = gmem_sys->page_size() };
+	*gmem = (struct gmem){
+		.fd = fd,
+		.page_size = gmem_sys->page_size(),
+		.policies = gmem_probe_policies(known.probe),
+		.knows_policies = known.probe != NULL,
+	};
 
 	error.attempts = 1;
 	if (!check_type(fd, &error) ||
@@ -297,7 +345,7 @@ uint64_t gmem_get_size(const struct gmem *gmem)
 
 bool gmem_is_mappable(const struct gmem *gmem)
 {
-	return gmem && gmem->mappable;
+	return gmem && gmem->mappable && gmem_level_permits(GMEM_LEVEL_MAP);
 }
 
 int gmem_get_creation_flags(const struct gmem *gmem, uint64_t *ret_flags)

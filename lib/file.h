@@ -15,7 +15,10 @@ struct gmem {
 	uint64_t size;
 	uint64_t page_size;
 	uint64_t creation_flags;
+	/** GMEM_UAPI_CONTENT_ flags that the kernel announced for the file's VM */
+	uint64_t policies;
 	bool knows_creation_flags;
+	bool knows_policies;
 	bool mappable;
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libgmem/map.h>
 #include <sys/mman.h>
+#include "level.h"
 #include "options.h"
 #include "range.h"
 #include "sys.h"
@@ -60,6 +61,8 @@ int gmem_map(struct gmem *gmem, uint64_t offset, uint64_t size,
 		return gmem_error_refuse_options(reterr_error, &error, r);
 	if (size > SIZE_MAX)
 		return gmem_error_refuse(reterr_error, &error, -EOVERFLOW, GMEM_CAUSE_TOO_BIG);
+	if (!gmem_level_permits(GMEM_LEVEL_MAP))
+		return gmem_error_refuse(reterr_error, &error, -ENODEV, GMEM_CAUSE_LEVEL);
 
 	r = gmem_sys->mmap((size_t)size, protection, MAP_SHARED, gmem->fd, offset, &address);
 	if (r != 0) {

@@ -2,10 +2,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include <inttypes.h>
-#include <libgmem/probe.h>
 #include <stdlib.h>
 #include "error.h"
+#include "level.h"
 #include "options.h"
+#include "probe.h"
 #include "sys.h"
 #include "text.h"
 #include "uapi/guest_memfd.h"
@@ -14,9 +15,14 @@ struct gmem_probe {
 	bool has[GMEM_FEATURE_COUNT];
 	/** a scratch file was tried, as opposed to capabilities believed */
 	bool tried;
+	/** the one in force, which limits what is offered */
+	enum gmem_level level;
 	uint64_t creation_flags;
 	uint64_t attributes;
 	uint64_t vm_attributes;
+	/** announced by the kernel, and offered */
+	uint64_t announced_policies;
+	uint64_t policies;
 };
 
 static const struct {
@@ -31,6 +37,8 @@ static const struct {
 					 "state is set VM-wide, with two backings" },
 	[GMEM_FEATURE_IN_PLACE] = { "in-place", "the kernel converts in place" },
 	[GMEM_FEATURE_CONVERT] = { "convert", "this VM's files can be converted in place" },
+	[GMEM_FEATURE_POLICY] = { "policy", "the kernel keeps content policies" },
+	[GMEM_FEATURE_QUERY] = { "query", "states can be queried" },
 };
 
 static const struct gmem_answer capability_answers[] = {
@@ -79,7 +87,7 @@ static bool read_capability(int vm_fd, unsigned long capability, uint64_t *ret_v
 
 static bool read_capabilities(struct gmem_probe *probe, int vm_fd, struct gmem_error *error)
 {
-	uint64_t create;
+	uint64_t create, query;
 
 	/* /dev/kvm answers capabilities, too, but for no VM in particular. */
 	if (gmem_sys->ioctl(vm_fd, GMEM_UAPI_GET_API_VERSION, 0) >= 0) {
@@ -91,17 +99,20 @@ static bool read_capabilities(struct gmem_probe *probe, int vm_fd, struct gmem_e
 	    !read_capability(vm_fd, GMEM_CAP_GUEST_MEMFD_FLAGS, &probe->creation_flags, error) ||
 	    !read_capability(vm_fd, GMEM_CAP_MEMORY_ATTRIBUTES, &probe->vm_attributes, error) ||
 	    !read_capability(vm_fd, GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES, &probe->attributes,
-			     error))
+			     error) ||
+	    !read_capability(vm_fd, GMEM_CAP_CONTENT_POLICIES, &probe->announced_policies, error) ||
+	    !read_capability(vm_fd, GMEM_CAP_QUERY, &query, error))
 		return false;
 
 	probe->has[GMEM_FEATURE_CREATE] = create != 0;
-	probe->has[GMEM_FEATURE_MAP] = probe->creation_flags & GMEM_UAPI_FLAG_MMAP;
-	probe->has[GMEM_FEATURE_INIT_SHARED] = probe->creation_flags & GMEM_UAPI_FLAG_INIT_SHARED;
 	probe->has[GMEM_FEATURE_VM_ATTRIBUTES] = probe->vm_attributes & GMEM_UAPI_ATTRIBUTE_PRIVATE;
 	probe->has[GMEM_FEATURE_IN_PLACE] = probe->attributes & GMEM_UAPI_ATTRIBUTE_PRIVATE;
 	probe->has[GMEM_FEATURE_CONVERT] = probe->has[GMEM_FEATURE_IN_PLACE];
 	probe->has[GMEM_FEATURE_PRIVATE] =
 		probe->has[GMEM_FEATURE_VM_ATTRIBUTES] || probe->has[GMEM_FEATURE_CONVERT];
+	probe->announced_policies &= GMEM_UAPI_CONTENT_POLICIES;
+	probe->policies = probe->announced_policies;
+	probe->has[GMEM_FEATURE_QUERY] = query & 1;
 	return true;
 }
 
@@ -145,13 +156,43 @@ static bool try_scratch_file(struct gmem_probe *probe, int vm_fd, struct gmem_er
 	return ok;
 }
 
+/* Takes away what is above the level in force. */
+static void limit(struct gmem_probe *probe)
+{
+	bool *has = probe->has;
+
+	if (probe->level < GMEM_LEVEL_QUERY)
+		has[GMEM_FEATURE_QUERY] = false;
+	if (probe->level < GMEM_LEVEL_POLICY)
+		probe->policies = 0;
+	if (probe->level < GMEM_LEVEL_CONVERT) {
+		has[GMEM_FEATURE_CONVERT] = false;
+		has[GMEM_FEATURE_IN_PLACE] = false;
+		probe->attributes = 0;
+		/* Where state is not kept in the file, those of such VMs start private. */
+		if (has[GMEM_FEATURE_PRIVATE])
+			probe->creation_flags &= ~(uint64_t)GMEM_UAPI_FLAG_INIT_SHARED;
+	}
+	if (probe->level < GMEM_LEVEL_MAP)
+		probe->creation_flags = 0;
+	if (probe->level < GMEM_LEVEL_CREATE)
+		has[GMEM_FEATURE_CREATE] = false;
+	/* None of these is there without what it builds on. */
+	has[GMEM_FEATURE_MAP] = probe->creation_flags & GMEM_UAPI_FLAG_MMAP;
+	has[GMEM_FEATURE_INIT_SHARED] = probe->creation_flags & GMEM_UAPI_FLAG_INIT_SHARED;
+	if (!has[GMEM_FEATURE_CONVERT])
+		probe->policies = 0;
+	has[GMEM_FEATURE_POLICY] = probe->policies != 0;
+	has[GMEM_FEATURE_QUERY] &= has[GMEM_FEATURE_IN_PLACE];
+}
+
 int gmem_probe_new(int vm_fd, const struct gmem_probe_options *options,
 		   struct gmem_probe **ret_probe, struct gmem_error *reterr_error)
 {
 	struct gmem_error error = { .call = "gmem_probe_new" };
 	struct gmem_probe_options known;
 	struct gmem_probe *probe;
-	int r;
+	int r, level;
 
 	if (!ret_probe)
 		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_ARGUMENT);
@@ -160,6 +201,9 @@ int gmem_probe_new(int vm_fd, const struct gmem_probe_options *options,
 		r = -EINVAL;
 	if (r < 0)
 		return gmem_error_refuse_options(reterr_error, &error, r);
+	level = gmem_level_read();
+	if (level < 0)
+		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_LEVEL_NAME);
 	probe = calloc(1, sizeof(*probe));
 	if (!probe)
 		return gmem_error_refuse(reterr_error, &error, -ENOMEM, GMEM_CAUSE_MEMORY);
@@ -170,6 +214,8 @@ int gmem_probe_new(int vm_fd, const struct gmem_probe_options *options,
 	if (probe->has[GMEM_FEATURE_CREATE] && !known.capabilities_only &&
 	    !try_scratch_file(probe, vm_fd, &error))
 		goto out_free;
+	probe->level = (enum gmem_level)level;
+	limit(probe);
 	*ret_probe = probe;
 	return 0;
 
@@ -208,6 +254,16 @@ uint64_t gmem_probe_get_vm_attributes(const struct gmem_probe *probe)
 	return probe ? probe->vm_attributes : 0;
 }
 
+uint64_t gmem_probe_get_policies(const struct gmem_probe *probe)
+{
+	return probe ? probe->policies : 0;
+}
+
+uint64_t gmem_probe_policies(const struct gmem_probe *probe)
+{
+	return probe ? probe->announced_policies : 0;
+}
+
 const char *gmem_feature_name(enum gmem_feature feature)
 {
 	return known_feature(feature) ? features[feature].name : NULL;
@@ -230,8 +286,12 @@ int gmem_probe_format(const struct gmem_probe *probe, char *buffer, size_t size)
 			      probe->has[i] ? "yes" : "no", features[i].description);
 	gmem_text_add(&text,
 		      "creation flags 0x%" PRIx64 ", attributes in place 0x%" PRIx64
-		      ", VM-wide 0x%" PRIx64 "\n",
-		      probe->creation_flags, probe->attributes, probe->vm_attributes);
+		      ", VM-wide 0x%" PRIx64 ", policies 0x%" PRIx64 "\n",
+		      probe->creation_flags, probe->attributes, probe->vm_attributes,
+		      probe->policies);
+	if (probe->level != GMEM_LEVEL_FULL)
+		gmem_text_add(&text, "The capability level is forced down to %s.\n",
+			      gmem_level_name(probe->level));
 	gmem_text_add(&text, "%s",
 		      probe->tried ? "Conversion was tried on a scratch file."
 				   : "These are the kernel's capabilities; nothing was tried.");
@@ -245,14 +305,15 @@ int gmem_probe_format_json(const struct gmem_probe *probe, char *buffer, size_t 
 
 	if (!probe || (!buffer && size > 0))
 		return -EINVAL;
-	gmem_text_add(&text, "{\"version\":1,\"tried\":%s,\"features\":{",
-		      probe->tried ? "true" : "false");
+	gmem_text_add(&text, "{\"version\":1,\"tried\":%s,\"level\":\"%s\",\"features\":{",
+		      probe->tried ? "true" : "false", gmem_level_name(probe->level));
 	for (i = 0; i < GMEM_FEATURE_COUNT; i++)
 		gmem_text_add(&text, "%s\"%s\":%s", i ? "," : "", features[i].name,
 			      probe->has[i] ? "true" : "false");
 	gmem_text_add(&text,
 		      "},\"creation_flags\":%" PRIu64 ",\"attributes\":%" PRIu64
-		      ",\"vm_attributes\":%" PRIu64 "}",
-		      probe->creation_flags, probe->attributes, probe->vm_attributes);
+		      ",\"vm_attributes\":%" PRIu64 ",\"policies\":%" PRIu64 "}",
+		      probe->creation_flags, probe->attributes, probe->vm_attributes,
+		      probe->policies);
 	return (int)text.length;
 }

@@ -18,3 +18,23 @@ void gmem_text_add(struct gmem_text *text, const char *format, ...)
 	if (n > 0)
 		text->length += (size_t)n;
 }
+
+void gmem_text_add_json(struct gmem_text *text, const char *string)
+{
+	unsigned char c;
+
+	if (!string) {
+		gmem_text_add(text, "null");
+		return;
+	}
+	gmem_text_add(text, "\"");
+	for (; (c = (unsigned char)*string); string++) {
+		if (c == '"' || c == '\\')
+			gmem_text_add(text, "\\%c", c);
+		else if (c < 0x20)
+			gmem_text_add(text, "\\u%04x", c);
+		else
+			gmem_text_add(text, "%c", c);
+	}
+	gmem_text_add(text, "\"");
+}

@@ -19,4 +19,7 @@ struct gmem_text {
 __attribute__((format(printf, 2, 3))) void gmem_text_add(struct gmem_text *text, const char *format,
 							 ...);
 
+/** gmem_text_add_json() - append a string as JSON has it, with quotes; null for NULL */
+void gmem_text_add_json(struct gmem_text *text, const char *string);
+
 #endif

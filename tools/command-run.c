@@ -13,6 +13,7 @@
 struct request {
 	enum output_form form;
 	int verbosity;
+	struct output output;
 	int flows;
 	struct flow **flow;
 	char **name;
@@ -35,29 +36,17 @@ static int read_file(const char *name, char *text, size_t *ret_size)
 	return err;
 }
 
-static int read_flow(const char *name, struct flow **ret_flow)
+/* shown: the file's name, for messages. */
+static int parse_flow(struct output *output, const char *shown, const char *text, size_t size,
+		      struct flow **ret_flow)
 {
-	const char *shown = strcmp(name, "-") ? name : "<stdin>";
-	char *text = malloc(FLOW_SIZE_MAX + 1);
 	struct flow_mistake mistake;
-	size_t size = 0;
-	int err;
+	int err = flow_parse(shown, text, size, ret_flow, &mistake);
 
-	if (!text) {
-		complain("out of memory");
-		return EXIT_FAILED;
-	}
-	err = read_file(name, text, &size);
-	if (err) {
-		complain("cannot read %s: %s", shown, strerror(-err));
-		free(text);
-		return EXIT_WRONG_USE;
-	}
-	err = flow_parse(shown, text, size, ret_flow, &mistake);
-	free(text);
 	if (err == -EINVAL) {
 		fprintf(stderr, "%s:%u:%u: %s\n", shown, mistake.line, mistake.column,
 			mistake.text);
+		output->ops->mistake(output, shown, &mistake);
 		return EXIT_WRONG_USE;
 	}
 	if (err) {
@@ -67,13 +56,38 @@ static int read_flow(const char *name, struct flow **ret_flow)
 	return EXIT_OK;
 }
 
+static int read_flow(struct output *output, const char *name, struct flow **ret_flow)
+{
+	char *shown = strdup(strcmp(name, "-") ? name : "<stdin>");
+	char *text = malloc(FLOW_SIZE_MAX + 1);
+	int err, status = EXIT_FAILED;
+	size_t size = 0;
+
+	if (!text || !shown) {
+		complain("out of memory");
+		goto out;
+	}
+	flow_make_printable(shown);
+	err = read_file(name, text, &size);
+	if (err) {
+		complain("cannot read %s: %s", shown, strerror(-err));
+		status = EXIT_WRONG_USE;
+		goto out;
+	}
+	status = parse_flow(output, shown, text, size, ret_flow);
+out:
+	free(text);
+	free(shown);
+	return status;
+}
+
 /* Nothing runs if one of the flows has a mistake; all mistakes are told. */
 static int read_flows(struct request *request)
 {
 	int status = EXIT_OK;
 
 	for (int i = 0; i < request->flows; i++) {
-		int one = read_flow(request->name[i], &request->flow[i]);
+		int one = read_flow(&request->output, request->name[i], &request->flow[i]);
 
 		if (one != EXIT_OK)
 			status = one;
@@ -83,17 +97,16 @@ static int read_flows(struct request *request)
 
 static int run_flows(struct request *request)
 {
-	struct output output;
+	struct output *output = &request->output;
 	bool failed = false, lacking = false;
 
-	output_init(&output, request->form, stdout, request->verbosity);
 	for (int i = 0; i < request->flows; i++) {
-		enum run_result result = flow_run(request->flow[i], &output);
+		enum run_result result = flow_run(request->flow[i], output);
 
 		failed |= result == RUN_FAILED;
 		lacking |= result == RUN_LACKING;
 	}
-	output.ops->finish(&output);
+	output->ops->finish(output);
 	return failed ? EXIT_FAILED : lacking ? EXIT_LACKING : EXIT_OK;
 }
 
@@ -158,9 +171,11 @@ static int run(int argc, char **argv)
 		complain("out of memory");
 		return EXIT_FAILED;
 	}
+	output_init(&request.output, request.form, stdout, request.verbosity);
 	status = read_flows(&request);
 	if (status == EXIT_OK)
-		status = finish_output(run_flows(&request));
+		status = run_flows(&request);
+	status = finish_output(status);
 	for (int i = 0; i < request.flows; i++)
 		flow_free(request.flow[i]);
 	free(request.flow);
@@ -176,6 +191,9 @@ const struct command command_run = {
 		"Runs flows, files of one verb per line that are described in gmem_flow(5); '-' is\n"
 		"the standard input. All flows are read before the first one runs. What the running\n"
 		"kernel lacks is told before a flow does anything.\n"
+		"\n"
+		"  printf 'vm g\\nguest read 1G\\nexpect mmio at 1G\\n' | gmemctl run -\n"
+		"  lab/lab run -- build/tools/gmemctl run examples/flows/private-first.gmem\n"
 		"\n"
 		"Options:\n"
 		"  --json        one JSON object per line for each event (see gmemctl(1))\n"

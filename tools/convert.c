@@ -34,6 +34,10 @@ const char *check_convert_options(const struct flow_step *step)
 	uint64_t attempts = flow_number(step, "attempts", 1);
 	uint64_t timeout = flow_number(step, "timeout", 1);
 
+	if (flow_arg(step, "zero") && flow_arg(step, "preserve"))
+		return "expected zero or preserve, not both";
+	if (flow_arg(step, "emulate") && !flow_arg(step, "zero"))
+		return "expected zero with emulate: nothing else can be emulated";
 	if (!attempts || attempts > UINT32_MAX)
 		return "expected 1 to 4294967295 attempts";
 	if (!timeout || timeout > 3600 * 1000)
@@ -41,11 +45,45 @@ const char *check_convert_options(const struct flow_step *step)
 	return NULL;
 }
 
+unsigned int convert_options_need(const struct flow_step *step)
+{
+	bool policy = flow_arg(step, "zero") || flow_arg(step, "preserve");
+
+	return policy && !flow_arg(step, "emulate") ? NEED_POLICY : 0;
+}
+
+static enum gmem_policy step_policy(const struct flow_step *step)
+{
+	return flow_arg(step, "zero")	    ? GMEM_POLICY_ZERO
+	       : flow_arg(step, "preserve") ? GMEM_POLICY_PRESERVE
+					    : GMEM_POLICY_UNSPECIFIED;
+}
+
+static void tell_story(const struct story *story, const char *released, enum gmem_policy policy,
+		       enum gmem_guarantee guarantee, char *ret_story, size_t size)
+{
+	int used = 0;
+
+	ret_story[0] = '\0';
+	if (policy)
+		used = snprintf(ret_story, size, "%s, %s", gmem_policy_name(policy),
+				guarantee == GMEM_GUARANTEE_EMULATED ? "emulated by the library"
+								     : "kept by the kernel");
+	if (story->busy && (size_t)used < size)
+		snprintf(ret_story + used, size - (size_t)used,
+			 "%s%u busy attempt%s, the first at 0x%llx%s%s%s", used ? "; " : "",
+			 story->busy, story->busy == 1 ? "" : "s",
+			 (unsigned long long)story->first_busy, story->released ? "; " : "",
+			 story->released ? released : "",
+			 story->released ? " was asked and let go" : "");
+}
+
 int run_convert(struct flow_run *run, const struct flow_step *step, struct run_file *file,
 		uint64_t offset, uint64_t size, enum gmem_state state, char *ret_story,
 		size_t story_size)
 {
 	const struct flow_arg *release = flow_arg(step, "release");
+	enum gmem_guarantee guarantee = GMEM_GUARANTEE_NONE;
 	struct story story = { 0 };
 	struct gmem_convert_options options = {
 		.size = sizeof(options),
@@ -53,18 +91,17 @@ int run_convert(struct flow_run *run, const struct flow_step *step, struct run_f
 		.timeout_ns = flow_number(step, "timeout", 0) * NS_PER_MS,
 		.busy = on_busy,
 		.busy_data = &story,
+		.policy = step_policy(step),
+		.emulate = flow_arg(step, "emulate") != NULL,
+		.step_size = flow_number(step, "step", 0),
+		.ret_guarantee = &guarantee,
 	};
 	int err;
 
 	if (release)
 		story.release = &run->object[release->number].pin;
 	err = gmem_convert(file->gmem, offset, size, state, &options, run->report);
-	ret_story[0] = '\0';
-	if (story.busy)
-		snprintf(ret_story, story_size, "%u busy attempt%s, the first at 0x%llx%s%s%s",
-			 story.busy, story.busy == 1 ? "" : "s",
-			 (unsigned long long)story.first_busy, story.released ? "; " : "",
-			 story.released ? release->word : "",
-			 story.released ? " was asked and let go" : "");
+	tell_story(&story, release ? release->word : "", options.policy, guarantee, ret_story,
+		   story_size);
 	return err;
 }

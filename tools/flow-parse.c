@@ -26,31 +26,57 @@ uint64_t flow_number(const struct flow_step *step, const char *key, uint64_t fal
 	return arg ? arg->number : fallback;
 }
 
+/*
+ * The first words of all verbs, or the second words of those that begin with first; each once, as
+ * tables have them together.
+ */
+static void list_words(const char *first, char *buffer, size_t size)
+{
+	const char *before = "";
+	size_t used = 0, before_size = 0;
+
+	buffer[0] = '\0';
+	for (size_t i = 0; verb_at(i) && used < size; i++) {
+		const char *word = verb_at(i)->name;
+		size_t length = strcspn(word, " ");
+
+		if (first) {
+			if (strlen(first) != length || memcmp(word, first, length) || !word[length])
+				continue;
+			word += length + 1;
+			length = strlen(word);
+		}
+		if (length == before_size && !memcmp(word, before, length))
+			continue;
+		used += (size_t)snprintf(buffer + used, size - used, "%s%.*s", used ? ", " : "",
+					 (int)length, word);
+		before = word;
+		before_size = length;
+	}
+}
+
 static int find_verb(struct flow_reader *reader, const struct flow_line *line,
 		     const struct verb **ret_verb, size_t *ret_words)
 {
 	const char *first = line->word[0].text;
-	bool half = false;
+	char words[400];
 
 	*ret_verb = verb_find(first, line->words > 1 ? line->word[1].text : NULL, ret_words);
 	if (*ret_verb)
 		return 0;
-	for (size_t i = 0; verb_at(i); i++) {
-		size_t size = strlen(first);
-
-		if (!strncmp(verb_at(i)->name, first, size) && verb_at(i)->name[size] == ' ')
-			half = true;
-	}
-	if (half)
+	list_words(first, words, sizeof(words));
+	if (words[0])
 		return flow_mistake(reader->mistake, line->number,
 				    line->words > 1 ? line->word[1].column : line->word[0].column,
-				    "expected what to '%.40s', got %s%.60s%s: "
+				    "expected one of %s after '%.40s', got %s%.60s%s: "
 				    "see gmemctl run --list-verbs",
-				    first, line->words > 1 ? "'" : "",
+				    words, first, line->words > 1 ? "'" : "",
 				    line->words > 1 ? line->word[1].text : "nothing",
 				    line->words > 1 ? "'" : "");
+	list_words(NULL, words, sizeof(words));
 	return flow_mistake(reader->mistake, line->number, line->word[0].column,
-			    "expected a verb, got '%.60s': see gmemctl run --list-verbs", first);
+			    "expected a verb (%s), got '%.60s': see gmemctl run --list-verbs",
+			    words, first);
 }
 
 /* An "expect" line belongs to the step before. */

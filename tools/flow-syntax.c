@@ -29,10 +29,8 @@ struct part {
 };
 
 static const char *const object_kinds[FLOW_OBJECT_KINDS] = {
-	[FLOW_VM] = "vm",
-	[FLOW_FILE] = "file",
-	[FLOW_MAPPING] = "mapping",
-	[FLOW_PIN] = "pin",
+	[FLOW_VM] = "vm",   [FLOW_FILE] = "file",	[FLOW_MAPPING] = "mapping",
+	[FLOW_PIN] = "pin", [FLOW_PROCESS] = "process",
 };
 
 const char *flow_object_kind_name(enum flow_object_kind kind)
@@ -64,11 +62,11 @@ static unsigned int column(const struct matcher *m)
 static int unexpected(const struct matcher *m, const char *what)
 {
 	const struct flow_word *word = peek(m);
-	char usage[200];
+	char usage[400];
 
 	verb_usage(m->step->verb, usage, sizeof(usage));
 	return flow_mistake(m->reader->mistake, m->line->number, column(m),
-			    "expected %.100s, got %s%.40s%s (usage: %s)", what, word ? "'" : "",
+			    "expected %.200s, got %s%.40s%s (usage: %s)", what, word ? "'" : "",
 			    word ? word->text : "the end of the line", word ? "'" : "", usage);
 }
 
@@ -137,7 +135,8 @@ static int match_type(struct matcher *m, const struct part *part)
 	uint64_t type;
 
 	if (!word || vm_type_parse(word->text, &type))
-		return unexpected(m, "a VM type: default, sw-protected, or a number up to 31");
+		return unexpected(m, "a VM type: default, sw-protected, sev, sev-es, snp, tdx or a "
+				     "number up to 31");
 	m->next++;
 	return add_arg(m, part, type, word->text);
 }
@@ -369,6 +368,24 @@ static int match_optional(struct matcher *m, const char *part, const char *end, 
 	return match_required(m, &part, end);
 }
 
+/* The next word begins none of the optional parts that are left. */
+static int no_such_option(const struct matcher *m, const char *options, unsigned int used)
+{
+	char what[200];
+	size_t size = 0;
+
+	for (unsigned int i = 0; *options && size < sizeof(what); i++) {
+		const char *close = strchr(options, ']');
+
+		if (!(used & (1u << i)))
+			size += (size_t)snprintf(what + size, sizeof(what) - size, "%s%.*s",
+						 size ? ", " : "one of the options ",
+						 (int)strcspn(options + 1, " ]"), options + 1);
+		options = close + 1 + strspn(close + 1, " ");
+	}
+	return unexpected(m, size ? what : "the end of the line");
+}
+
 static int match_options(struct matcher *m, const char *options)
 {
 	unsigned int used = 0;
@@ -390,9 +407,7 @@ static int match_options(struct matcher *m, const char *options)
 		if (err)
 			return err;
 		if (!matched)
-			return unexpected(m, *options ? used ? "one of the other options"
-							     : "one of the options"
-						      : "the end of the line");
+			return no_such_option(m, options, used);
 	}
 	return 0;
 }

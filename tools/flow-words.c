@@ -68,18 +68,25 @@ static size_t character(const unsigned char *p, size_t size)
 	return n;
 }
 
-const char *flow_printable(struct flow_reader *reader, const char *text)
+void flow_make_printable(char *text)
 {
 	size_t size = strlen(text), n;
-	char *copy = keep(reader, text, size);
 
-	for (size_t i = 0; copy && i < size; i += n) {
+	for (size_t i = 0; i < size; i += n) {
 		n = character((const unsigned char *)text + i, size - i);
 		if (n && text[i] != '\t')
 			continue;
-		copy[i] = '?';
+		text[i] = '?';
 		n = 1;
 	}
+}
+
+const char *flow_printable(struct flow_reader *reader, const char *text)
+{
+	char *copy = keep(reader, text, strlen(text));
+
+	if (copy)
+		flow_make_printable(copy);
 	return copy;
 }
 

@@ -17,7 +17,7 @@
 #define FLOW_LINE_MAX  512	  /* bytes of a line */
 #define FLOW_WORDS_MAX 32	  /* words of a line */
 #define FLOW_NAME_MAX  31	  /* bytes of a name */
-#define FLOW_ARGS_MAX  8	  /* arguments of a step */
+#define FLOW_ARGS_MAX  12	  /* arguments of a step */
 
 struct verb;
 
@@ -27,6 +27,7 @@ enum flow_object_kind {
 	FLOW_FILE,
 	FLOW_MAPPING,
 	FLOW_PIN,
+	FLOW_PROCESS,
 	FLOW_OBJECT_KINDS
 };
 
@@ -77,6 +78,10 @@ struct flow_expect {
 	bool has_value;
 	uint64_t value;
 	bool private_wanted;
+	/* of a query, see extents.c: all extents, or the one state of all, as text; NULL: any */
+	const char *extents, *state;
+	bool has_allocated;
+	uint64_t allocated;
 	const char *text; /* the line */
 };
 
@@ -105,7 +110,7 @@ struct flow {
 struct flow_mistake {
 	unsigned int line;
 	unsigned int column; /* in bytes, from 1 */
-	char text[400];
+	char text[800];
 };
 
 /*
@@ -115,6 +120,9 @@ struct flow_mistake {
 int flow_parse(const char *name, const char *text, size_t size, struct flow **ret_flow,
 	       struct flow_mistake *ret_mistake);
 void flow_free(struct flow *flow);
+
+/* Put a question mark for every byte that is not printable UTF-8. */
+void flow_make_printable(char *text);
 
 /* The argument of a key, NULL if the step does not have it. */
 const struct flow_arg *flow_arg(const struct flow_step *step, const char *key);
@@ -126,7 +134,7 @@ uint64_t flow_number(const struct flow_step *step, const char *key, uint64_t fal
  */
 int flow_parse_number(const char *word, uint64_t *ret_number);
 
-/* The kinds of objects, for messages: "VM", "file", "mapping", "pin". */
+/* The kinds of objects, for messages: "VM", "file", "mapping", ... */
 const char *flow_object_kind_name(enum flow_object_kind kind);
 
 #endif

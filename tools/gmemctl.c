@@ -1,9 +1,11 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* gmemctl: choosing a command. Each command is in command-NAME.c. */
+#include <libgmem/level.h>
 #include <libgmem/version.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +16,8 @@ static const struct command *const commands[] = {
 #ifdef HAVE_FLOWS
 	&command_run,
 #endif
+	&command_explain,
+	&command_seccomp,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -54,7 +58,9 @@ static int help(void)
 {
 	puts("Usage: gmemctl COMMAND [OPTION...] [ARGUMENT...]\n"
 	     "\n"
-	     "Looks at what this kernel does with KVM's guest_memfd memory, and tries it out.\n"
+	     "Looks at what this kernel does with KVM's guest_memfd memory, tries it out, and explains\n"
+	     "it. Begin with what the kernel offers: gmemctl probe. What it does not offer can be seen\n"
+	     "in the lab, which comes with libgmem's sources: lab/lab run -- build/tools/gmemctl probe\n"
 	     "\n"
 	     "Commands:");
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -64,9 +70,27 @@ static int help(void)
 	     "  --help       this text; gmemctl COMMAND --help says more about a command\n"
 	     "  --version    the version\n"
 	     "\n"
+	     "The manual is in gmemctl(1), flows are described in gmem_flow(5). GMEM_LEVEL=convert and\n"
+	     "the like in the environment make libgmem behave as on kernels that have less.\n"
+	     "\n"
 	     "Exit status: 0 all is well, 1 something failed, 2 wrong use, 77 the running kernel\n"
 	     "lacks something that is needed.");
 	return finish_output(EXIT_OK);
+}
+
+/* A test of a fallback must not pass because of a typing error. */
+static bool level_is_valid(void)
+{
+	enum gmem_level level;
+
+	if (!gmem_level_get(&level))
+		return true;
+	fputs("gmemctl: GMEM_LEVEL in the environment has to be one of", stderr);
+	for (unsigned int i = 0; i <= GMEM_LEVEL_FULL; i++)
+		if (gmem_level_name((enum gmem_level)i))
+			fprintf(stderr, " %s", gmem_level_name((enum gmem_level)i));
+	fputc('\n', stderr);
+	return false;
 }
 
 int main(int argc, char **argv)
@@ -90,7 +114,7 @@ int main(int argc, char **argv)
 				return finish_output(EXIT_OK);
 			}
 		}
-		return commands[i]->run(argc - 1, argv + 1);
+		return level_is_valid() ? commands[i]->run(argc - 1, argv + 1) : EXIT_WRONG_USE;
 	}
 	return wrong_use(NULL, "unknown command '%s'", name);
 }

@@ -20,7 +20,7 @@ struct command {
 };
 
 /* To add a command: its file, one line here, one in gmemctl.c. */
-extern const struct command command_probe, command_run;
+extern const struct command command_explain, command_probe, command_run, command_seccomp;
 
 /* "gmemctl: ..." on stderr */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);

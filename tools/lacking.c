@@ -25,8 +25,11 @@ static const struct {
 	  "guest_memfd files that are shared at first" },
 	{ NEED_CONVERT, GMEM_FEATURE_CONVERT, "in-place conversion" },
 	{ NEED_IN_PLACE, GMEM_FEATURE_IN_PLACE, "state that is kept in the file" },
+	{ NEED_POLICY, GMEM_FEATURE_POLICY, "content policies" },
+	{ NEED_QUERY, GMEM_FEATURE_QUERY, "the query of states" },
 	{ NEED_HYPERCALL, -1, "conversion requests by hypercall" },
 	{ NEED_PIN, -1, "registered buffers of io_uring" },
+	{ NEED_IMITATE, -1, "to set the kernel's parameter kvm.gmem_imitate" },
 };
 
 /* What the kernel offers to one type of VM */
@@ -111,62 +114,89 @@ static enum run_result no_vm(const struct flow_step *step, uint64_t type, int er
 	return RUN_FAILED;
 }
 
+/* Why a need is not met, and what to do, after "line 1 ('...') needs ...". */
+static void explain_lack(int need, uint64_t type, char *buffer, size_t size)
+{
+	enum gmem_level level = GMEM_LEVEL_FULL;
+	char text[40];
+
+	gmem_level_get(&level);
+	if (need == NEED_PIN && pin_available() == -EOPNOTSUPP)
+		snprintf(buffer, size,
+			 "which this gmemctl was built without: install liburing's development "
+			 "files and build again");
+	else if (need == NEED_PIN)
+		snprintf(buffer, size,
+			 "which this kernel (%s) or a sandbox refuses: see sysctl "
+			 "kernel.io_uring_disabled",
+			 kernel());
+	else if (need == NEED_IMITATE && imitation_available() == -EACCES)
+		snprintf(buffer, size, "which only root may do");
+	else if (need == NEED_IMITATE)
+		snprintf(buffer, size, "which this kernel (%s) does not have. " LAB_HINT, kernel());
+	else if (level != GMEM_LEVEL_FULL && need != NEED_HYPERCALL)
+		snprintf(buffer, size,
+			 "which a VM of type %s does not have at the level '%s' that GMEM_LEVEL "
+			 "forces: unset it to see what the kernel (%s) offers",
+			 type_text(type, text, sizeof(text)), gmem_level_name(level), kernel());
+	else
+		snprintf(buffer, size,
+			 "which this kernel (%s) does not offer to a VM of type %s. " LAB_HINT,
+			 kernel(), type_text(type, text, sizeof(text)));
+}
+
 static enum run_result lacking(const struct flow_step *step, uint64_t type, unsigned int lacks,
 			       char *buffer, size_t size)
 {
-	char text[40];
+	char why[400];
 
 	for (int i = 0; i < NEEDS; i++) {
 		if (!(lacks & needs[i].need))
 			continue;
-		if (needs[i].need == NEED_PIN && pin_available() == -EOPNOTSUPP)
-			snprintf(buffer, size,
-				 "line %u ('%s') needs %s, which this gmemctl was built without: "
-				 "install liburing's development files and build again",
-				 step->line, step->text, needs[i].what);
-		else if (needs[i].need == NEED_PIN)
-			snprintf(buffer, size,
-				 "line %u ('%s') needs %s, which this kernel (%s) or a sandbox "
-				 "refuses: see sysctl kernel.io_uring_disabled",
-				 step->line, step->text, needs[i].what, kernel());
-		else
-			snprintf(buffer, size,
-				 "line %u ('%s') needs %s, which this kernel (%s) does not offer "
-				 "to a VM of type %s. " LAB_HINT,
-				 step->line, step->text, needs[i].what, kernel(),
-				 type_text(type, text, sizeof(text)));
+		explain_lack((int)needs[i].need, type, why, sizeof(why));
+		snprintf(buffer, size, "line %u ('%s') needs %s, %s", step->line, step->text,
+			 needs[i].what, why);
 		break;
 	}
 	return RUN_LACKING;
 }
 
+/* What does not depend on a VM, of those that are wanted. */
+static unsigned int offered_by_host(unsigned int wants)
+{
+	unsigned int has = 0;
+
+	if ((wants & NEED_PIN) && !pin_available())
+		has |= NEED_PIN;
+	if ((wants & NEED_IMITATE) && !imitation_available())
+		has |= NEED_IMITATE;
+	return has;
+}
+
 enum run_result flow_lacks(const struct flow *flow, char *buffer, size_t size)
 {
 	struct offer offers[32] = { 0 };
-	int pins = -1;
 
 	for (size_t i = 0; i < flow->steps; i++) {
 		const struct flow_step *step = &flow->step[i];
 		unsigned int wants = step->verb->needs;
-		struct offer *offer;
+		uint64_t type = GUESTVM_TYPE_DEFAULT;
 		const char *failed;
-		uint64_t type;
 		int err;
 
-		if (step->vm == SIZE_MAX)
-			continue;
-		type = vm_type(flow, step->vm);
-		offer = &offers[type];
-		if (!offer->asked) {
-			err = ask_vm(type, offer, &failed);
+		/* a flow that expects to be told so needs nothing for it */
+		if (step->expect.line && step->expect.err == EOPNOTSUPP)
+			wants = 0;
+		else if (step->verb->more_needs)
+			wants |= step->verb->more_needs(step);
+		wants &= ~offered_by_host(wants);
+		if (step->vm != SIZE_MAX) {
+			type = vm_type(flow, step->vm);
+			err = offers[type].asked ? 0 : ask_vm(type, &offers[type], &failed);
 			if (err)
 				return no_vm(step, type, err, failed, buffer, size);
+			wants &= ~offers[type].has;
 		}
-		if (step->verb->more_needs)
-			wants |= step->verb->more_needs(step);
-		if ((wants & NEED_PIN) && pins < 0)
-			pins = pin_available() == 0;
-		wants &= ~(offer->has | (pins > 0 ? NEED_PIN : 0));
 		if (wants)
 			return lacking(step, type, wants, buffer, size);
 	}

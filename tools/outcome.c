@@ -35,7 +35,11 @@ void outcome_failed(struct outcome *o, struct flow_run *run, int err)
 
 	o->outcome = FLOW_ERROR;
 	o->err = -err;
-	o->has_report = true;
+	gmem_error_explain(run->report, o->explanation, sizeof(o->explanation));
+	/* what is cut is no JSON */
+	if (gmem_error_format_json(run->report, o->report, sizeof(o->report)) >=
+	    (int)sizeof(o->report))
+		o->report[0] = '\0';
 	o->has_offset = gmem_error_get_first_offset(run->report, &o->offset);
 	if (attempts > 1)
 		snprintf(o->text, sizeof(o->text), "%s failed at every one of %u attempts", call,
@@ -51,6 +55,13 @@ void outcome_call_failed(struct outcome *o, const char *call, int err)
 	snprintf(o->text, sizeof(o->text), "%s failed", call);
 }
 
+void outcome_refused(struct outcome *o, int err, const char *text)
+{
+	o->outcome = FLOW_ERROR;
+	o->err = -err;
+	snprintf(o->text, sizeof(o->text), "%s", text);
+}
+
 bool outcome_expected(const struct outcome *o, const struct flow_expect *expect)
 {
 	if (o->outcome == FLOW_BROKEN)
@@ -62,6 +73,12 @@ bool outcome_expected(const struct outcome *o, const struct flow_expect *expect)
 	if ((o->outcome == FLOW_ERROR || o->outcome == FLOW_REFUSED) && o->err != expect->err)
 		return false;
 	if (o->outcome == FLOW_MEMORY_FAULT && o->private_wanted != expect->private_wanted)
+		return false;
+	if (expect->extents && !extents_equal(o->extents, expect->extents))
+		return false;
+	if (expect->state && !extents_all(o->extents, expect->state))
+		return false;
+	if (expect->has_allocated && (!o->extents[0] || o->allocated != expect->allocated))
 		return false;
 	if (expect->has_offset && (!o->has_offset || o->offset != expect->offset))
 		return false;
@@ -108,14 +125,39 @@ static void describe(char *buffer, size_t size, enum flow_outcome outcome, int e
 	snprintf(buffer, size, "a step that makes no sense here");
 }
 
+/* What a query has found or should find: "state private, 4K allocated". */
+static void describe_query(char *buffer, size_t size, const char *state, const char *extents,
+			   const uint64_t *allocated)
+{
+	char number[32];
+	int used = 0;
+
+	if (state || extents)
+		used = snprintf(buffer, size, "%s%s", state ? "state " : "extents ",
+				state ? state : extents);
+	if (!allocated || (size_t)used >= size)
+		return;
+	extents_size(number, sizeof(number), *allocated);
+	snprintf(buffer + used, size - (size_t)used, "%s%s allocated", used ? "; " : "", number);
+}
+
 void outcome_describe(const struct outcome *o, char *buffer, size_t size)
 {
+	if (o->outcome == FLOW_DONE && o->extents[0]) {
+		describe_query(buffer, size, NULL, o->extents, &o->allocated);
+		return;
+	}
 	describe(buffer, size, o->outcome, o->err, o->has_offset ? &o->offset : NULL,
 		 o->has_value ? &o->value : NULL, o->private_wanted);
 }
 
 void outcome_describe_expected(const struct flow_expect *expect, char *buffer, size_t size)
 {
+	if (expect->state || expect->extents) {
+		describe_query(buffer, size, expect->state, expect->extents,
+			       expect->has_allocated ? &expect->allocated : NULL);
+		return;
+	}
 	describe(buffer, size, expect->line ? expect->outcome : FLOW_DONE, expect->err,
 		 expect->has_offset ? &expect->offset : NULL,
 		 expect->has_value ? &expect->value : NULL, expect->private_wanted);

@@ -16,8 +16,13 @@ struct outcome {
 	bool has_value;
 	uint64_t value;
 	bool private_wanted;
-	bool has_report; /* run->report tells about err */
-	char text[400];	 /* what happened, for people */
+	/* of a query: "16K private, 16K shared", cut with "..." if there is more */
+	char extents[1024];
+	uint64_t allocated;
+	char text[400]; /* what happened, for people */
+	/* of a libgmem call that failed: its explanation and its report as JSON; empty if none */
+	char explanation[1024];
+	char report[2048];
 };
 
 /* Ways to end a step; the last call counts. */
@@ -28,6 +33,9 @@ __attribute__((format(printf, 2, 3))) void outcome_broken(struct outcome *o, con
 void outcome_failed(struct outcome *o, struct flow_run *run, int err);
 /* Another call failed: its name, negative errno. */
 void outcome_call_failed(struct outcome *o, const char *call, int err);
+
+/* Something else ended like a call that fails: what, in words. */
+void outcome_refused(struct outcome *o, int err, const char *text);
 
 bool outcome_expected(const struct outcome *o, const struct flow_expect *expect);
 

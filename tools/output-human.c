@@ -69,7 +69,7 @@ static void step_failed(struct output *output, const struct output_step *told)
 {
 	const struct flow_step *step = told->step;
 	FILE *stream = output->stream;
-	char code[8], text[1024];
+	char code[8];
 
 	fprintf(stream, "%s%s:%u: failed%s\n", colour(output, RED, code), told->flow->name,
 		step->line, plain(output));
@@ -80,15 +80,14 @@ static void step_failed(struct output *output, const struct output_step *told)
 	else
 		fprintf(stream, INDENT "expected  %s\n", told->expected);
 	fprintf(stream, INDENT "got       %s: %s\n", told->got, told->outcome->text);
-	if (told->report && gmem_error_explain(told->report, text, sizeof(text)) > 0)
-		put_lines(stream, text);
+	put_lines(stream, told->outcome->explanation);
 }
 
 static void step(struct output *output, const struct output_step *told)
 {
 	const struct flow_step *s = told->step;
 	FILE *stream = output->stream;
-	char code[8], text[1024];
+	char code[8];
 
 	if (output->blank)
 		fputc('\n', stream);
@@ -110,9 +109,8 @@ static void step(struct output *output, const struct output_step *told)
 	if (output->verbosity > 0)
 		fprintf(stream, " (%llu us)", (unsigned long long)told->duration_ns / 1000);
 	fputc('\n', stream);
-	if (output->verbosity > 0 && told->report &&
-	    gmem_error_explain(told->report, text, sizeof(text)) > 0)
-		put_lines(stream, text);
+	if (output->verbosity > 0)
+		put_lines(stream, told->outcome->explanation);
 	fflush(stream);
 }
 
@@ -136,9 +134,14 @@ static void end(struct output *output, const struct output_end *told)
 	fflush(output->stream);
 }
 
+static void mistake(struct output *output, const char *name, const struct flow_mistake *mistake)
+{
+	(void)output, (void)name, (void)mistake;
+}
+
 static void finish(struct output *output)
 {
 	(void)output;
 }
 
-const struct output_ops output_human = { begin, say, step, end, finish };
+const struct output_ops output_human = { begin, say, step, end, mistake, finish };

@@ -4,15 +4,22 @@
  * A run as JSON: one object on a line for each event. "version" changes when a member changes its
  * meaning or goes away; members may be added. gmemctl(1) lists them.
  */
+#include <libgmem/error.h>
+
 #include "outcome.h"
 #include "output.h"
 
 #define VERSION 1
 
-static void open_event(struct output *output, const char *event, const struct flow *flow)
+static void open_named(struct output *output, const char *event, const char *name)
 {
 	fprintf(output->stream, "{\"version\":%d,\"event\":\"%s\",\"flow\":", VERSION, event);
-	output_json_string(output->stream, flow->name);
+	output_json_string(output->stream, name);
+}
+
+static void open_event(struct output *output, const char *event, const struct flow *flow)
+{
+	open_named(output, event, flow->name);
 }
 
 static void close_event(struct output *output)
@@ -59,7 +66,6 @@ static void say(struct output *output, const struct flow *flow, const struct flo
 static void step(struct output *output, const struct output_step *told)
 {
 	const struct outcome *o = told->outcome;
-	char report[1536];
 
 	open_event(output, "step", told->flow);
 	number(output, "line", told->step->line);
@@ -75,13 +81,13 @@ static void step(struct output *output, const struct output_step *told)
 		number(output, "offset", o->offset);
 	if (o->has_value)
 		number(output, "value", o->value);
-	number(output, "duration_ns", told->duration_ns);
-	if (told->report) {
-		int size = gmem_error_format_json(told->report, report, sizeof(report));
-
-		if (size > 0 && (size_t)size < sizeof(report))
-			fprintf(output->stream, ",\"report\":%s", report);
+	if (o->extents[0]) {
+		member(output, "extents", o->extents);
+		number(output, "allocated", o->allocated);
 	}
+	number(output, "duration_ns", told->duration_ns);
+	if (o->report[0])
+		fprintf(output->stream, ",\"report\":%s", o->report);
 	close_event(output);
 }
 
@@ -95,9 +101,18 @@ static void end(struct output *output, const struct output_end *told)
 	close_event(output);
 }
 
+static void mistake(struct output *output, const char *name, const struct flow_mistake *mistake)
+{
+	open_named(output, "mistake", name);
+	number(output, "line", mistake->line);
+	number(output, "column", mistake->column);
+	member(output, "text", mistake->text);
+	close_event(output);
+}
+
 static void finish(struct output *output)
 {
 	(void)output;
 }
 
-const struct output_ops output_json = { begin, say, step, end, finish };
+const struct output_ops output_json = { begin, say, step, end, mistake, finish };

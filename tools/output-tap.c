@@ -17,11 +17,16 @@ static void point(struct output *output, bool ok, const struct flow *flow)
 	put(output->stream, flow->name);
 }
 
-static void begin(struct output *output, const struct flow *flow)
+static void put_version(struct output *output)
 {
 	if (!output->began)
 		fputs("TAP version 13\n", output->stream);
 	output->began = true;
+}
+
+static void begin(struct output *output, const struct flow *flow)
+{
+	put_version(output);
 	fputs("# ", output->stream);
 	put(output->stream, flow->name);
 	fputc('\n', output->stream);
@@ -66,10 +71,19 @@ static void end(struct output *output, const struct output_end *told)
 	fflush(output->stream);
 }
 
+static void mistake(struct output *output, const char *name, const struct flow_mistake *mistake)
+{
+	put_version(output);
+	fputs("Bail out! ", output->stream);
+	put(output->stream, name);
+	fprintf(output->stream, ":%u:%u: %s\n", mistake->line, mistake->column, mistake->text);
+	fflush(output->stream);
+}
+
 static void finish(struct output *output)
 {
 	fprintf(output->stream, "1..%u\n", output->points);
 	fflush(output->stream);
 }
 
-const struct output_ops output_tap = { begin, say, step, end, finish };
+const struct output_ops output_tap = { begin, say, step, end, mistake, finish };

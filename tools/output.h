@@ -4,7 +4,6 @@
 #ifndef GMEMCTL_OUTPUT_H
 #define GMEMCTL_OUTPUT_H
 
-#include <libgmem/error.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,7 +24,6 @@ struct output_step {
 	const struct flow *flow;
 	const struct flow_step *step;
 	const struct outcome *outcome;
-	const struct gmem_error *report; /* NULL: none */
 	bool as_expected;
 	const char *expected; /* text: "error EAGAIN at 0x3000" */
 	const char *got;
@@ -46,6 +44,9 @@ struct output_ops {
 		    const char *text);
 	void (*step)(struct output *output, const struct output_step *step);
 	void (*end)(struct output *output, const struct output_end *end);
+	/* instead of everything else, if a flow has a mistake: people read it on stderr */
+	void (*mistake)(struct output *output, const char *name,
+			const struct flow_mistake *mistake);
 	/* after the last flow */
 	void (*finish)(struct output *output);
 };

@@ -55,6 +55,8 @@ static bool object_made(const struct flow_run *run, size_t index)
 		return object->file.gmem;
 	case FLOW_MAPPING:
 		return object->mapping.address;
+	case FLOW_PROCESS:
+		return object->process.pid > 0;
 	case FLOW_PIN: /* "release" may have let it go: verbs know */
 	case FLOW_OBJECT_KINDS:
 		break;
@@ -81,11 +83,17 @@ static bool all_made(const struct flow_run *run, const struct flow_step *step,
 	return true;
 }
 
+void run_alone(struct flow_run *run, const struct flow_step *step, struct outcome *outcome)
+{
+	if (all_made(run, step, outcome))
+		step->verb->run(run, step, outcome);
+}
+
 static bool run_step(struct flow_run *run, const struct flow_step *step, struct output *output,
 		     struct progress *progress)
 {
 	struct outcome outcome = { 0 };
-	char expected[160], got[160];
+	char expected[1200], got[1200];
 	struct output_step told = {
 		.flow = run->flow,
 		.step = step,
@@ -96,22 +104,24 @@ static bool run_step(struct flow_run *run, const struct flow_step *step, struct 
 	uint64_t start = now_ns();
 
 	progress_start(progress, step);
-	if (all_made(run, step, &outcome))
-		step->verb->run(run, step, &outcome);
+	if (flow_arg(step, "in"))
+		process_run_step(run, step, &outcome);
+	else
+		run_alone(run, step, &outcome);
 	progress_stop(progress);
 	told.duration_ns = now_ns() - start;
 	told.as_expected = outcome_expected(&outcome, &step->expect);
-	told.report = outcome.has_report ? run->report : NULL;
 	outcome_describe(&outcome, got, sizeof(got));
 	outcome_describe_expected(&step->expect, expected, sizeof(expected));
 	output->ops->step(output, &told);
 	return told.as_expected;
 }
 
-/* In the order in which they hold on to each other: pins, mappings, slots, files, VMs. */
+/* In the order in which they hold on to each other. */
 static void release_all(struct flow_run *run)
 {
-	static const enum flow_object_kind order[] = { FLOW_PIN, FLOW_MAPPING, FLOW_FILE, FLOW_VM };
+	static const enum flow_object_kind order[] = { FLOW_PROCESS, FLOW_PIN, FLOW_MAPPING,
+						       FLOW_FILE, FLOW_VM };
 
 	for (size_t i = 0; i < run->slots; i++)
 		if (run->slot[i].view)
@@ -122,7 +132,9 @@ static void release_all(struct flow_run *run)
 
 			if (run->flow->object[i].kind != order[pass])
 				continue;
-			if (order[pass] == FLOW_PIN)
+			if (order[pass] == FLOW_PROCESS)
+				process_end(&object->process);
+			else if (order[pass] == FLOW_PIN)
 				pin_free(object->pin);
 			else if (order[pass] == FLOW_MAPPING && object->mapping.address)
 				gmem_unmap(object->mapping.address, object->mapping.size, NULL);
@@ -184,6 +196,9 @@ enum run_result flow_run(const struct flow *flow, struct output *output)
 		}
 	}
 	release_all(&run);
+	imitation_end();
+	if (run.level_before)
+		gmem_level_set(run.level_before);
 	end.result = results[result];
 	end.duration_ns = now_ns() - start;
 	output->ops->end(output, &end);

@@ -5,6 +5,7 @@
 #define GMEMCTL_RUN_H
 
 #include <libgmem/gmem.h>
+#include <sys/types.h>
 
 #include "flow.h"
 #include "guestvm.h"
@@ -30,12 +31,19 @@ struct run_mapping {
 	size_t file;
 };
 
+/* A child that was forked from this process (process.c). In the child: itself, without a socket. */
+struct run_process {
+	pid_t pid; /* 0: none */
+	int socket;
+};
+
 /* What stands behind flow->object[i]. */
 union run_object {
 	struct run_vm vm;
 	struct run_file file;
 	struct run_mapping mapping;
 	struct pin *pin;
+	struct run_process process;
 };
 
 struct run_slot {
@@ -69,6 +77,7 @@ struct flow_run {
 	size_t slots;
 	struct gmem_error *report;
 	struct run_guest guest;
+	enum gmem_level level_before; /* what "level" has to restore, 0: nothing */
 };
 
 /*
@@ -88,9 +97,47 @@ struct run_mapping *run_mapping(struct flow_run *run, const struct flow_step *st
 /* The slot that has [gpa, gpa + size) of a VM, NULL if no slot has all of it. */
 struct run_slot *run_find_slot(struct flow_run *run, size_t vm, uint64_t gpa, uint64_t size);
 
+/* Run a step in this process; it may turn out that what it works on has not been made. */
+void run_alone(struct flow_run *run, const struct flow_step *step, struct outcome *outcome);
+
 /*
- * gmem_convert() with a step's "attempts", "timeout" and "release" (convert.c). ret_story: what
- * happened on the way ("busy at 0x3000 once; ring let go"), empty if nothing did.
+ * Fork a child that has what the flow has made so far, and waits for steps. 0 or a negative errno.
+ */
+int process_fork(struct flow_run *run, struct run_process *process);
+/* Run a step in the child that its argument "in" names. */
+void process_run_step(struct flow_run *run, const struct flow_step *step, struct outcome *outcome);
+/* End the child and wait for that. Returns its wait status, 0 if there is none. */
+int process_end(struct run_process *process);
+
+/* "[in <process:in>]", of verbs whose step may run in a child. */
+#define IN_PROCESS "[in <process:in>]"
+
+/*
+ * Lists of extents as text: "16K private, 16K shared" (extents.c).
+ *
+ * extents_check() says what is wrong with a list, NULL if nothing is. extents_add() appends to a
+ * list, with "..." at the end once that is full. extents_all(): every extent has the state.
+ */
+const char *extents_check(const char *list);
+void extents_add(char *list, size_t list_size, uint64_t size, const char *state);
+bool extents_equal(const char *a, const char *b);
+bool extents_all(const char *list, const char *state);
+/* "16K": a number as flows have it */
+void extents_size(char *buffer, size_t buffer_size, uint64_t size);
+
+/*
+ * Make the kernel's software-protected VMs treat content like others, until imitation_end()
+ * (imitation.c). 0 or a negative errno.
+ */
+int imitation_begin(const char *what);
+/* Restore what was before; nothing to do if nothing was changed. Signals that end us do it, too. */
+void imitation_end(void);
+/* 0 if the kernel can be asked to, -ENOENT if not, -EACCES if that is for root. */
+int imitation_available(void);
+
+/*
+ * gmem_convert() with a step's policy, "step", "attempts", "timeout" and "release" (convert.c).
+ * ret_story: what happened on the way ("busy at 0x3000 once; ring let go"), empty if nothing did.
  */
 int run_convert(struct flow_run *run, const struct flow_step *step, struct run_file *file,
 		uint64_t offset, uint64_t size, enum gmem_state state, char *ret_story,
@@ -98,8 +145,11 @@ int run_convert(struct flow_run *run, const struct flow_step *step, struct run_f
 
 /* The options that run_convert() reads, for syntaxes, and their check. */
 #define CONVERT_OPTIONS                                                                            \
+	"[zero] [preserve] [emulate] [step <number:step>] "                                        \
 	"[attempts <number:attempts>] [timeout <number:timeout>] [release <pin:release>]"
 const char *check_convert_options(const struct flow_step *step);
+/* What a policy needs of the kernel, unless it may be emulated. */
+unsigned int convert_options_need(const struct flow_step *step);
 
 /* Pins by io_uring registered buffers (pin.c). -EOPNOTSUPP: not in this build. */
 int pin_new(void *address, uint64_t size, struct pin **ret_pin);

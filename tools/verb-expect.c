@@ -31,6 +31,30 @@ static void expect_value(const struct flow_step *line, struct flow_expect *expec
 	expect->value = flow_number(line, "value", 0);
 }
 
+static void take_allocated(const struct flow_step *line, struct flow_expect *expect)
+{
+	expect->outcome = FLOW_DONE;
+	expect->has_allocated = flow_arg(line, "allocated") != NULL;
+	expect->allocated = flow_number(line, "allocated", 0);
+}
+
+static void expect_state(const struct flow_step *line, struct flow_expect *expect)
+{
+	take_allocated(line, expect);
+	expect->state = flow_arg(line, "state")->word;
+}
+
+static void expect_extents(const struct flow_step *line, struct flow_expect *expect)
+{
+	take_allocated(line, expect);
+	expect->extents = flow_arg(line, "extents")->word;
+}
+
+static const char *check_extents(const struct flow_step *line)
+{
+	return extents_check(flow_arg(line, "extents")->word);
+}
+
 static void expect_sigbus(const struct flow_step *line, struct flow_expect *expect)
 {
 	expect->outcome = FLOW_SIGBUS;
@@ -79,6 +103,19 @@ const struct verb verbs_expect[] = {
 		.syntax = "<number:value>",
 		.help = "a read gives this value",
 		.expect = expect_value,
+	},
+	{
+		.name = "expect state",
+		.syntax = "{state:private|shared} [allocated <number:allocated>]",
+		.help = "a query finds this state everywhere, and so many bytes with memory",
+		.expect = expect_state,
+	},
+	{
+		.name = "expect extents",
+		.syntax = "<text:extents> [allocated <number:allocated>]",
+		.help = "a query finds these extents, such as \"16K private, 4K shared\"",
+		.check = check_extents,
+		.expect = expect_extents,
 	},
 	{
 		.name = "expect sigbus",

@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Verbs about files: file, close, convert, allocate, punch. */
+/* Verbs about files: file, close, convert, allocate, punch, query. */
+#include <errno.h>
+
 #include "run.h"
 
 static unsigned int file_needs(const struct flow_step *step)
@@ -111,11 +113,38 @@ static void run_punch(struct flow_run *run, const struct flow_step *step, struct
 	outcome_done(outcome, "the memory of %s is given back; its state stays", range);
 }
 
+/* The kernel's own answer; "state" tries instead. */
+static void run_query(struct flow_run *run, const struct flow_step *step, struct outcome *outcome)
+{
+	const struct gmem_query_options options = { .size = sizeof(options), .allocated = 1 };
+	struct run_file *file = run_file(run, step, "file");
+	struct gmem_query *query = NULL;
+	struct gmem_extent extent;
+	uint64_t extents = 0;
+	int err;
+
+	err = gmem_query_new(file->gmem, flow_number(step, "offset", 0),
+			     flow_number(step, "size", 0), &options, &query, run->report);
+	while (!err && !(err = gmem_query_next(query, &extent, run->report))) {
+		extents_add(outcome->extents, sizeof(outcome->extents), extent.size,
+			    gmem_state_name(extent.state));
+		outcome->allocated += extent.allocated;
+		extents++;
+	}
+	gmem_query_free(query);
+	if (err != -ENODATA) {
+		outcome_failed(outcome, run, err);
+		return;
+	}
+	outcome_done(outcome, "%llu extent%s: %.300s", (unsigned long long)extents,
+		     extents == 1 ? "" : "s", outcome->extents);
+}
+
 const struct verb verbs_file[] = {
 	{
 		.name = "file",
 		.syntax = "<new-file:name> <number:size> {init:private|shared} [mappable] "
-			  "[raw <number:raw>] [vm <vm:vm>]",
+			  "[raw <number:raw>] [vm <vm:vm>] " IN_PROCESS,
 		.help = "create a guest_memfd, all private or all shared at first",
 		.needs = NEED_FILE,
 		.more_needs = file_needs,
@@ -130,10 +159,11 @@ const struct verb verbs_file[] = {
 	{
 		.name = "convert",
 		.syntax = "<file:file> <number:offset> <number:size> "
-			  "{state:private|shared} " CONVERT_OPTIONS,
+			  "{state:private|shared} " CONVERT_OPTIONS " " IN_PROCESS,
 		.help = "change the state of a range, retrying while pages are busy",
 		.needs = NEED_CONVERT,
 		.check = check_convert_options,
+		.more_needs = convert_options_need,
 		.run = run_convert_verb,
 	},
 	{
@@ -147,6 +177,13 @@ const struct verb verbs_file[] = {
 		.syntax = "<file:file> <number:offset> <number:size>",
 		.help = "give the memory of a range back: contents are lost, the state stays",
 		.run = run_punch,
+	},
+	{
+		.name = "query",
+		.syntax = "<file:file> <number:offset> <number:size> " IN_PROCESS,
+		.help = "ask the kernel for the states of a range, and how much of it has memory",
+		.needs = NEED_QUERY,
+		.run = run_query,
 	},
 	{ 0 },
 };

@@ -210,7 +210,7 @@ static void run_resume(struct flow_run *run, const struct flow_step *step, struc
 const struct verb verbs_guest[] = {
 	{
 		.name = "guest read",
-		.syntax = "<number:gpa> [vcpu <number:vcpu>] [vm <vm:vm>]",
+		.syntax = "<number:gpa> [vcpu <number:vcpu>] [vm <vm:vm>] " IN_PROCESS,
 		.help = "the guest reads a u64",
 		.run = run_guest_read,
 	},

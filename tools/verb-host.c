@@ -227,7 +227,7 @@ const struct verb verbs_host[] = {
 	{
 		.name = "map",
 		.syntax = "<new-mapping:name> <file:file> [offset <number:offset>] "
-			  "[size <number:size>] [read-only]",
+			  "[size <number:size>] [read-only] " IN_PROCESS,
 		.help = "map a range of a file into the host process",
 		.needs = NEED_MAP,
 		.run = run_map,
@@ -240,31 +240,34 @@ const struct verb verbs_host[] = {
 	},
 	{
 		.name = "host read",
-		.syntax = "<mapping:mapping> <number:offset>",
+		.syntax = "<mapping:mapping> <number:offset> " IN_PROCESS,
 		.help = "the host reads a u64",
 		.run = run_host_read,
 	},
 	{
 		.name = "host write",
-		.syntax = "<mapping:mapping> <number:offset> <number:value>",
+		.syntax = "<mapping:mapping> <number:offset> <number:value> " IN_PROCESS,
 		.help = "the host writes a u64",
 		.run = run_host_write,
 	},
 	{
 		.name = "host fill",
-		.syntax = "<mapping:mapping> <number:offset> <number:size> <pattern:pattern>",
+		.syntax =
+			"<mapping:mapping> <number:offset> <number:size> <pattern:pattern> " IN_PROCESS,
 		.help = "the host fills a range",
 		.run = run_host_fill,
 	},
 	{
 		.name = "host check",
-		.syntax = "<mapping:mapping> <number:offset> <number:size> <pattern:pattern>",
+		.syntax =
+			"<mapping:mapping> <number:offset> <number:size> <pattern:pattern> " IN_PROCESS,
 		.help = "the host checks the contents of a range",
 		.run = run_host_check,
 	},
 	{
 		.name = "state",
-		.syntax = "<file:file> <number:offset> <number:size> {state:private|shared}",
+		.syntax =
+			"<file:file> <number:offset> <number:size> {state:private|shared} " IN_PROCESS,
 		.help = "check the state of every page of a range, by a host access",
 		.needs = NEED_MAP,
 		.run = run_state,

@@ -196,6 +196,7 @@ const struct verb verbs_request[] = {
 		.help = "the host does what the waiting guest asks for, answers, and lets it go on",
 		.needs = NEED_CONVERT,
 		.check = check_convert_options,
+		.more_needs = convert_options_need,
 		.run = run_serve,
 	},
 	{ 0 },

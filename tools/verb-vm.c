@@ -129,8 +129,8 @@ static void run_unslot(struct flow_run *run, const struct flow_step *step, struc
 }
 
 static const unsigned int requirements[] = {
-	NEED_FILE,    NEED_MAP,	      NEED_INIT_SHARED, NEED_IN_PLACE,
-	NEED_CONVERT, NEED_HYPERCALL, NEED_PIN,
+	NEED_FILE,	NEED_MAP, NEED_INIT_SHARED, NEED_IN_PLACE, NEED_CONVERT,
+	NEED_HYPERCALL, NEED_PIN, NEED_POLICY,	    NEED_QUERY,
 };
 
 static unsigned int require_needs(const struct flow_step *step)
@@ -156,7 +156,7 @@ const struct verb verbs_vm[] = {
 	{
 		.name = "require",
 		.syntax =
-			"{what:create|map|init-shared|in-place|convert|hypercall|pin} [vm <vm:vm>]",
+			"{what:create|map|init-shared|in-place|convert|hypercall|pin|policy|query} [vm <vm:vm>]",
 		.help = "skip the flow where the kernel does not offer this to the VM",
 		.more_needs = require_needs,
 		.run = run_require,

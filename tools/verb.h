@@ -16,9 +16,11 @@
  *   pattern           "zero", "value N" or "seed N"
  *   type              a VM type: "default", "sw-protected" or a number
  *   text              "in quotes"
- *   vm file mapping pin                    an object that an earlier line made
- *   new-vm new-file new-mapping new-pin    a name for an object made here
- *   end-file end-mapping end-pin           an object released here
+ *   vm file mapping pin process    an object that an earlier line made
+ *   new-vm new-file ...            a name for an object made here
+ *   end-file end-mapping ...       an object released here
+ *
+ * A step with an argument "in" runs in the child process that it names.
  */
 #ifndef GMEMCTL_VERB_H
 #define GMEMCTL_VERB_H
@@ -37,7 +39,10 @@ enum need {
 	NEED_PIN = 1 << 4,	   /* built with liburing, and io_uring is allowed */
 	NEED_FILE = 1 << 5,	   /* GMEM_FEATURE_CREATE */
 	NEED_IN_PLACE = 1 << 6,	   /* GMEM_FEATURE_IN_PLACE */
-	NEEDS = 7
+	NEED_IMITATE = 1 << 7,	   /* kvm.gmem_imitate can be set */
+	NEED_POLICY = 1 << 8,	   /* GMEM_FEATURE_POLICY */
+	NEED_QUERY = 1 << 9,	   /* GMEM_FEATURE_QUERY */
+	NEEDS = 10
 };
 
 struct verb {
@@ -63,6 +68,10 @@ extern const struct verb verbs_host[];
 extern const struct verb verbs_guest[];
 extern const struct verb verbs_request[];
 extern const struct verb verbs_pin[];
+extern const struct verb verbs_process[];
+extern const struct verb verbs_imitate[];
+extern const struct verb verbs_raw[];
+extern const struct verb verbs_level[];
 extern const struct verb verbs_expect[];
 
 /*

@@ -35,6 +35,9 @@ enum gmem_state {
 /** struct gmem - a guest_memfd file, made by gmem_create() or gmem_adopt() */
 struct gmem;
 
+/** struct gmem_probe - what the kernel offers to one VM, made by gmem_probe_new() */
+struct gmem_probe;
+
 /** struct gmem_error - the report of a failure, made by gmem_error_new() */
 struct gmem_error;
 

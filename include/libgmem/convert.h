@@ -22,6 +22,33 @@ GMEM_BEGIN_DECLS
 #define GMEM_CONVERT_DEFAULT_BACKOFF_MAX_NS UINT64_C(10000000)
 
 /**
+ * enum gmem_policy - content policy: what a conversion promises about the bytes
+ *
+ * A policy is asked for, and then kept for every page of the range, also for those that have the
+ * wanted state already and those that are not allocated; or the conversion fails with -EOPNOTSUPP.
+ */
+enum gmem_policy {
+	/** Nothing is promised: what becomes of the bytes depends on the VM type. */
+	GMEM_POLICY_UNSPECIFIED = 0,
+	/** All of the range reads as zeroes. */
+	GMEM_POLICY_ZERO = 1,
+	/** All of the range reads as it did before. */
+	GMEM_POLICY_PRESERVE = 2,
+};
+
+/**
+ * enum gmem_guarantee - how a content policy was kept
+ */
+enum gmem_guarantee {
+	/** No policy was asked for. */
+	GMEM_GUARANTEE_NONE = 0,
+	/** The kernel kept it. */
+	GMEM_GUARANTEE_NATIVE = 1,
+	/** The library kept it, see emulate of struct gmem_convert_options. */
+	GMEM_GUARANTEE_EMULATED = 2,
+};
+
+/**
  * enum gmem_busy_action - what to do after an attempt that found a busy page
  */
 enum gmem_busy_action {
@@ -40,8 +67,8 @@ enum gmem_busy_action {
  * @data: busy_data of the options
  *
  * The callee lets go of what it holds at that offset (unmaps DMA, unregisters buffers). It is
- *called on the thread that called gmem_convert(), with no lock held, and may call the library, but
- *must not release the file. Every attempt is told, the last one too.
+ * called on the thread that called gmem_convert(), with no lock held, and may call the library, but
+ * must not release the file. Every attempt is told, the last one too.
  *
  * Return: what to do; anything else than the three values stops.
  */
@@ -55,11 +82,14 @@ typedef enum gmem_busy_action (*gmem_busy_fn)(const struct gmem_error *attempt, 
 struct gmem_convert_options {
 	/** sizeof(struct gmem_convert_options) */
 	uint64_t size;
-	/** how often to ask the kernel at most; 1 never retries */
+	/** how often to ask the kernel at most, for each step; 1 never retries */
 	uint32_t max_attempts;
-	/** must be 0 */
-	uint32_t reserved;
-	/** no attempt starts later than this many nanoseconds after the first one failed */
+	/** what is promised about the bytes */
+	enum gmem_policy policy;
+	/**
+	 * No attempt starts later than this many nanoseconds after the first one failed. With
+	 * steps, all of them together wait no longer for busy pages than this.
+	 */
 	uint64_t timeout_ns;
 	/** the first pause in nanoseconds; each pause is twice the one before */
 	uint64_t backoff_ns;
@@ -69,6 +99,21 @@ struct gmem_convert_options {
 	gmem_busy_fn busy;
 	/** handed to busy */
 	void *busy_data;
+	/**
+	 * Convert this many bytes with one system call, a multiple of the page size. 0: all of the
+	 * range at once, and all or nothing.
+	 */
+	uint64_t step_size;
+	/** How policy was kept, written on success only; NULL if nobody asks. */
+	enum gmem_guarantee *ret_guarantee;
+	/**
+	 * 1: the zero policy may be emulated on the way to shared. With this the caller says that
+	 * until the call returns no vCPU can touch the range (they are stopped, or no slot has it),
+	 * and that no host user touches or holds pages of it. 0: only the kernel can give it.
+	 */
+	uint32_t emulate;
+	/** must be 0 */
+	uint32_t reserved;
 };
 
 /**
@@ -95,16 +140,41 @@ struct gmem_convert_options {
  * called and after a pause, until max_attempts or timeout_ns is reached. A conversion that failed
  * changed no state, but host mappings of the range are gone and come back with page faults.
  *
- * What the kernel does to the bytes depends on the VM type; no content is promised by this call.
+ * Content. Without a policy nothing is promised about the bytes: what the kernel does to them
+ * depends on the VM type. A policy is a guarantee that is asked for in the options. Kernels with
+ * libgmem's series give it or refuse it (GMEM_FEATURE_POLICY); that is native. A file's policies
+ * are known if gmem_create() made it, or if gmem_adopt() got a probe of its VM; flags are never
+ * sent to a kernel that did not announce them, because they could mean something else there.
  *
- * On success this is one system call and no allocation.
+ * Where the kernel has no policies, zero can be emulated on the way to shared, and nothing else.
+ * The range is discarded while it is still private, and then converted: the host finds new pages.
+ * Nobody sees the old bytes, but what a vCPU writes to its private page between the two would be
+ * seen, and a page that a vCPU only touches is scrambled on some VM types. The other order, or
+ * writing zeroes through a mapping, would show the old bytes to all who have the file mapped. And a
+ * shared page that is discarded leaves the file, while devices that hold it go on using it. So it
+ * is sound only if the caller can say that nobody touches or holds the range, by setting emulate.
+ * If a conversion then fails after its range was discarded, gmem_error_get_lost() tells which bytes
+ * are gone. Zero on the way to private is not emulated, because what the guest will see is up to
+ * its VM type. Preserve is never emulated.
+ *
+ * Steps. The kernel holds the file's lock for all of a range, which stops page faults and other
+ * conversions of the file; seconds, for a huge range. With step_size the range is cut into steps of
+ * that size, in the order of the file, each a conversion of its own. If a step fails those before
+ * it stay converted: gmem_error_get_done() tells how many bytes from the start that is, everything
+ * after is as it was, and calling again for the whole range is right. Nothing is rolled back: that
+ * could fail like the step did, and bytes would not come back. Others can see a range that is half
+ * converted.
+ *
+ * Without steps and emulation this is one system call on success, and no allocation. No conversion
+ * allocates.
  *
  * Errors:
  *   EINVAL      the range is empty, unaligned, wraps, or ends beyond the file; state or an
  *               option makes no sense; gmem is NULL
  *   E2BIG       options have members that this version of the library does not know
  *   EOPNOTSUPP  nothing can be converted here: the kernel has no in-place conversion, or it is
- *               not in force, or the VM has no private memory; the report says which
+ *               not in force, or the VM has no private memory, or the level was forced down; or
+ *               the policy cannot be kept; the report says which
  *   EAGAIN      a page was busy at every attempt; the report has the first one's offset
  *   ECANCELED   busy returned GMEM_BUSY_STOP
  *   ENOMEM      the kernel is out of memory
@@ -126,6 +196,14 @@ struct gmem_convert_options {
  *           return -1;
  *   if (gmem_convert(gmem, 0, 4096, GMEM_STATE_PRIVATE, NULL, error) < 0)
  *           return -1;
+ *
+ *   // Load an image through the mapping, keep its bytes, 64 MiB at a time.
+ *   struct gmem_convert_options options = { .size = sizeof(options) };
+ *
+ *   options.policy = GMEM_POLICY_PRESERVE;
+ *   options.step_size = 64 << 20;
+ *   if (gmem_convert(gmem, 0, gmem_get_size(gmem), GMEM_STATE_PRIVATE, &options, error) < 0)
+ *           printf("%llu bytes\n", (unsigned long long)gmem_error_get_done(error));
  */
 GMEM_API int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_state state,
 			  const struct gmem_convert_options *options,
@@ -144,6 +222,34 @@ GMEM_API int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enu
  *   puts(gmem_state_name(GMEM_STATE_SHARED));
  */
 GMEM_API const char *gmem_state_name(enum gmem_state state);
+
+/**
+ * gmem_policy_name() - the name of a content policy
+ *
+ * @policy: the policy
+ *
+ * Return: "unspecified", "zero" or "preserve", valid for ever; NULL for anything else.
+ *
+ * Threads: safe.
+ *
+ * Example:
+ *   puts(gmem_policy_name(GMEM_POLICY_ZERO));
+ */
+GMEM_API const char *gmem_policy_name(enum gmem_policy policy);
+
+/**
+ * gmem_guarantee_name() - the name of a way to keep a content policy
+ *
+ * @guarantee: the way
+ *
+ * Return: "none", "native" or "emulated", valid for ever; NULL for anything else.
+ *
+ * Threads: safe.
+ *
+ * Example:
+ *   puts(gmem_guarantee_name(GMEM_GUARANTEE_NATIVE));
+ */
+GMEM_API const char *gmem_guarantee_name(enum gmem_guarantee guarantee);
 
 GMEM_END_DECLS
 

@@ -168,6 +168,7 @@ GMEM_API bool gmem_error_get_first_offset(const struct gmem_error *error, uint64
  * @error: the report
  *
  * Return: the number of times the system call was issued before the call gave up; 0 if none was.
+ * For a conversion in steps it is the number for the step that failed.
  *
  * Threads: safe while no call writes the report.
  *
@@ -175,6 +176,64 @@ GMEM_API bool gmem_error_get_first_offset(const struct gmem_error *error, uint64
  *   printf("%u attempts\n", gmem_error_get_attempts(error));
  */
 GMEM_API unsigned int gmem_error_get_attempts(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_done() - how much of the range was done before the failure
+ *
+ * @error: the report
+ *
+ * For gmem_convert() with steps, and for gmem_allocate(): this many bytes from the start of the
+ * range are converted or allocated, and the rest is as it was.
+ *
+ * Return: bytes, less than the size of the range; 0 if nothing was done.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   printf("%llu bytes\n", (unsigned long long)gmem_error_get_done(error));
+ */
+GMEM_API uint64_t gmem_error_get_done(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_lost() - the range whose contents the failed call destroyed
+ *
+ * @error: the report
+ * @ret_offset: offset in the file in bytes; may be NULL
+ * @ret_size: size in bytes; may be NULL
+ *
+ * Only an emulated content policy can lose contents: gmem_convert() discarded the range, and then
+ * could not convert it. Its pages still have their states, and read as zeroes.
+ *
+ * Return: true if contents are, or may be, gone; false, and nothing written, if not.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   if (gmem_error_get_lost(error, NULL, NULL))
+ *           puts("the guest has lost memory");
+ */
+GMEM_API bool gmem_error_get_lost(const struct gmem_error *error, uint64_t *ret_offset,
+				  uint64_t *ret_size);
+
+/**
+ * gmem_error_get_cause() - the name of the likely cause
+ *
+ * @error: the report
+ *
+ * Finer than the errno: -EOPNOTSUPP of gmem_convert() can be "not-in-place", "no-private",
+ * "no-policy" and more. gmem_cause_name() lists them all.
+ *
+ * Return: a name such as "busy", which programs can compare, valid for ever; NULL if no call has
+ * failed yet.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   const char *cause = gmem_error_get_cause(error);
+ *
+ *   printf("%s\n", cause ? gmem_cause_explain(cause) : "nothing failed");
+ */
+GMEM_API const char *gmem_error_get_cause(const struct gmem_error *error);
 
 /**
  * gmem_error_name() - the symbolic name of an errno
@@ -226,9 +285,9 @@ GMEM_API int gmem_error_explain(const struct gmem_error *error, char *buffer, si
  * @size: size of the buffer in bytes
  *
  * One object on one line. Members: version (1; it changes when a member changes its meaning or goes
- * away), error (name), code, kernel_error and kernel_code, call, system_call, state, offset, size,
- * first_offset, attempts, cause, remedy. What is not known is null. Numbers are decimal. 1536 bytes
- * are enough.
+ * away), error (name), code, kernel_error and kernel_code, call, system_call, state, policy,
+ * offset, size, first_offset, done, lost (null, or an object of offset and size), attempts,
+ * cause_name, cause, remedy. What is not known is null. Numbers are decimal. 2048 bytes are enough.
  *
  * Return: the length of the whole text without the terminator, as snprintf(3) does.
  *
@@ -238,7 +297,7 @@ GMEM_API int gmem_error_explain(const struct gmem_error *error, char *buffer, si
  * Threads: safe while no call writes the report.
  *
  * Example:
- *   char text[1536];
+ *   char text[2048];
  *
  *   if (gmem_error_format_json(error, text, sizeof(text)) > 0)
  *           puts(text);

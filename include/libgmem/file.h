@@ -54,12 +54,16 @@ struct gmem_create_options {
  * A VM with private memory can have an initially shared file only where state is kept in the file
  * (GMEM_FEATURE_IN_PLACE). Elsewhere the kernel answers EINVAL, and this call -EOPNOTSUPP.
  *
+ * The VM is also asked which content policies it has, for gmem_convert(). If that fails it is taken
+ * to have none.
+ *
  * Errors:
  *   EINVAL      size is 0, unaligned or 2^63 or more; an option makes no sense; ret_gmem is
- *               NULL
+ *               NULL; or GMEM_LEVEL does not have the name of a level
  *   E2BIG       options have members that this version of the library does not know
  *   EOPNOTSUPP  the kernel does not offer this to this VM: guest_memfd at all, mappable files,
- *               shared as initial state, or a raw flag; the report says which
+ *               shared as initial state, or a raw flag; or the level was forced down; the
+ *               report says which
  *   EBADF       vm_fd is not open
  *   ENOTTY      vm_fd is not a VM: it may be /dev/kvm, or no KVM file at all
  *   EIO         the VM belongs to another process, or is dead
@@ -96,6 +100,12 @@ struct gmem_adopt_options {
 	uint64_t size;
 	/** Size in bytes that the file must have; 0 takes whatever it has. */
 	uint64_t expected_size;
+	/**
+	 * A probe of the VM that the file was made for, which tells its content policies; only read
+	 * during the call. NULL: they are not known, and gmem_convert() takes it that there are
+	 * none. The kernel tells nobody which VM that is, so the caller has to know.
+	 */
+	const struct gmem_probe *probe;
 };
 
 /**
@@ -116,10 +126,10 @@ struct gmem_adopt_options {
  *
  * Errors:
  *   EINVAL  the file has another size than expected_size, or no sane size; an option makes no
- *           sense; ret_gmem is NULL
+ *           sense; ret_gmem is NULL; or GMEM_LEVEL does not have the name of a level
  *   E2BIG   options have members that this version of the library does not know
  *   EBADF   fd is not open
- *   ENOTTY  fd is not a guest_memfd
+ *   ENOTTY  fd is not a guest_memfd; or the level was forced down to none
  *   ENOMEM  out of memory, or no address space to try a mapping
  *   EAGAIN  the process locks all its memory (mlockall(2)) and its limit is reached
  *   EPERM   a seccomp filter or a security module refused

@@ -16,6 +16,7 @@
  *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
  * - Offsets and sizes are bytes in the file, multiples of the page size.
  * - The library never exits, never prints, starts no thread, takes no lock and has no constructor.
+ *   The capability level is the only state it keeps for the process, see gmem_level_set().
  *   errno is not part of the interface and may be changed by any call.
  */
 #ifndef LIBGMEM_GMEM_H
@@ -23,10 +24,13 @@
 
 #include <libgmem/base.h>
 #include <libgmem/error.h>
+#include <libgmem/cause.h>
 #include <libgmem/version.h>
+#include <libgmem/level.h>
 #include <libgmem/probe.h>
 #include <libgmem/file.h>
 #include <libgmem/convert.h>
+#include <libgmem/query.h>
 #include <libgmem/map.h>
 #include <libgmem/allocate.h>
 

@@ -43,7 +43,8 @@ struct gmem_map_options {
  *              sense; gmem or ret_address is NULL
  *   E2BIG      options have members that this version of the library does not know
  *   EOVERFLOW  size is more than the process can address
- *   ENODEV     the file is not mappable: it was created without that option
+ *   ENODEV     the file is not mappable: it was created without that option; or the level was
+ *              forced down
  *   ENOMEM     no address space, or too many mappings, or a resource limit
  *   EAGAIN     the process locks all its memory (mlockall(2)) and its limit is reached
  *   EBADF      the descriptor was closed behind the library's back

@@ -10,9 +10,6 @@
 
 GMEM_BEGIN_DECLS
 
-/** struct gmem_probe - what the kernel offers to one VM; does not change once made */
-struct gmem_probe;
-
 /**
  * enum gmem_feature - one thing that the kernel may offer to a VM
  *
@@ -34,6 +31,10 @@ enum gmem_feature {
 	GMEM_FEATURE_IN_PLACE = 5,
 	/** This VM's files can be converted in place: gmem_convert(). */
 	GMEM_FEATURE_CONVERT = 6,
+	/** The kernel can keep content policies, see enum gmem_policy, though not every one. */
+	GMEM_FEATURE_POLICY = 7,
+	/** The states of the VM's files can be queried: gmem_query_new() and the like. */
+	GMEM_FEATURE_QUERY = 8,
 	GMEM_FEATURE_COUNT
 };
 
@@ -65,10 +66,11 @@ struct gmem_probe_options {
  * this VM can convert: capability numbers moved while in-place conversion was developed, so that a
  * number alone is weak evidence. The file is closed before the call returns.
  *
- * A kernel that offers nothing is a result, not an error.
+ * A kernel that offers nothing is a result, not an error. The capability level in force limits the
+ * result, see gmem_level_set(): what is above it is not offered.
  *
  * Errors:
- *   EINVAL  options or ret_probe make no sense
+ *   EINVAL  options or ret_probe make no sense, or GMEM_LEVEL does not have the name of a level
  *   E2BIG   options have members that this version of the library does not know
  *   EBADF   vm_fd is not open
  *   ENOTTY  vm_fd is not a VM: it may be /dev/kvm, or no KVM file at all
@@ -83,7 +85,8 @@ struct gmem_probe_options {
  * Threads: safe. The result does not change and may be read by all threads.
  *
  * Source: Documentation/virt/kvm/api.rst (KVM_CHECK_EXTENSION on a VM, KVM_CAP_GUEST_MEMFD_FLAGS,
- * KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES).
+ * KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES; of libgmem's series KVM_CAP_GUEST_MEMFD_CONTENT_POLICIES
+ * and KVM_CAP_GUEST_MEMFD_QUERY).
  *
  * Example:
  *   struct gmem_probe *vm;
@@ -182,6 +185,24 @@ GMEM_API uint64_t gmem_probe_get_attributes(const struct gmem_probe *probe);
 GMEM_API uint64_t gmem_probe_get_vm_attributes(const struct gmem_probe *probe);
 
 /**
+ * gmem_probe_get_policies() - the content policies that the kernel can keep for the VM
+ *
+ * @probe: the probe
+ *
+ * A policy that is in the mask can still be refused: in one direction, or once the guest runs.
+ *
+ * Return: a mask with bit 0 for zero and bit 1 for preserve; 0 if there are none or probe is NULL.
+ *
+ * Threads: safe.
+ *
+ * Source: value of KVM_CAP_GUEST_MEMFD_CONTENT_POLICIES on the VM, of libgmem's series.
+ *
+ * Example:
+ *   printf("0x%llx\n", (unsigned long long)gmem_probe_get_policies(probe));
+ */
+GMEM_API uint64_t gmem_probe_get_policies(const struct gmem_probe *probe);
+
+/**
  * gmem_feature_name() - the name of a feature, as text and JSON have it
  *
  * @feature: the feature
@@ -247,9 +268,9 @@ GMEM_API int gmem_probe_format(const struct gmem_probe *probe, char *buffer, siz
  * @buffer: where the text goes, always terminated if size > 0; may be NULL if size is 0
  * @size: size of the buffer in bytes
  *
- * One object on one line. Members: version (1), tried (whether a scratch file was used), features
- * (an object of booleans), creation_flags, attributes, vm_attributes (decimal). 1024 bytes are
- * enough.
+ * One object on one line. Members: version (1), tried (whether a scratch file was used), level (the
+ * name of the one in force), features (an object of booleans), creation_flags, attributes,
+ * vm_attributes, policies (decimal). 1024 bytes are enough.
  *
  * Return: the length of the whole text without the terminator, as snprintf(3) does.
  *

@@ -69,12 +69,13 @@ struct gmem_uapi_attributes {
  * Content policies, as flags of the above. Not in any kernel but one with our series, which says so
  * by a capability from a range of our own: its value is the mask of flags.
  */
-#define GMEM_CAP_CONTENT_POLICIES  0x676d0000
+#define GMEM_CAP_CONTENT_POLICIES  0x676d0000UL
 #define GMEM_UAPI_CONTENT_ZERO	   (1ULL << 0)
 #define GMEM_UAPI_CONTENT_PRESERVE (1ULL << 1)
+#define GMEM_UAPI_CONTENT_POLICIES (GMEM_UAPI_CONTENT_ZERO | GMEM_UAPI_CONTENT_PRESERVE)
 
 /* Query of state, on the guest_memfd fd. With our series only; value 1. */
-#define GMEM_CAP_QUERY 0x676d0001
+#define GMEM_CAP_QUERY 0x676d0001UL
 struct gmem_uapi_extent {
 	uint64_t offset;
 	uint64_t size;
@@ -131,5 +132,6 @@ _Static_assert(sizeof(struct gmem_uapi_memory_region) == 160, "KVM ABI");
 _Static_assert(GMEM_UAPI_SET_ATTRIBUTES == 0xC080AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_SET_VM_ATTRIBUTES == 0x4020AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_CREATE_GUEST_MEMFD == 0xC040AED4UL, "KVM ABI");
+_Static_assert(GMEM_UAPI_QUERY == 0xC040AEF8UL, "KVM ABI");
 
 #endif

@@ -38,19 +38,25 @@ static const struct {
 } mistakes[] = {
 	{ "", 1, 1, "expected a step" },
 	{ "# nothing\n\n", 2, 1, "expected a step" },
-	{ "frob x\n", 1, 1, "expected a verb, got 'frob'" },
-	{ VM "guest frob 0\n", 2, 7, "got 'frob'" },
+	{ "frob x\n", 1, 1, "expected a verb (vm, require, slot, unslot, file, " },
+	{ "frob x\n", 1, 1, "say, expect), got 'frob'" },
+	{ VM "guest frob 0\n", 2, 7,
+	  "one of read, write, fill, check, resume, share, unshare, request after 'guest', got "
+	  "'frob'" },
+	{ VM "expect frob 0\n", 2, 8, "one of error, refused, value, " },
 	{ VM "host\n", 2, 1, "got nothing" },
 	{ "file ram 1M shared\n", 1, 1, "expected a 'vm' line before" },
 	{ "vm\n", 1, 3, "got the end of the line (usage: vm NAME" },
 	{ "vm 1st\n", 1, 4, "expected a name for the VM" },
 	{ "vm g-very-long-name-of-more-than-31-bytes\n", 1, 4, "expected a name for the VM" },
-	{ "vm g type tdz\n", 1, 11, "expected a VM type" },
+	{ "vm g type tdz\n", 1, 11,
+	  "expected a VM type: default, sw-protected, sev, sev-es, snp, tdx" },
 	{ "vm g type 32\n", 1, 11, "expected a VM type" },
 	{ "vm g vcpus 0\n", 1, 1, "expected 1 to 64 vCPUs" },
 	{ "vm g vcpus 65\n", 1, 1, "expected 1 to 64 vCPUs" },
-	{ "vm g vcpus 1 vcpus 2\n", 1, 14, "one of the other options" },
-	{ "vm g blue\n", 1, 6, "one of the options" },
+	{ "vm g vcpus 1 vcpus 2\n", 1, 14, "one of the options type, got 'vcpus'" },
+	{ "vm g blue\n", 1, 6, "one of the options type, vcpus, got 'blue'" },
+	{ "vm g type 1 vcpus 1 blue\n", 1, 21, "the end of the line, got 'blue'" },
 	{ VM "vm g\n", 2, 4, "line 1 gave it to a VM" },
 	{ VM "file g 1M shared\n", 2, 6, "line 1 gave it to a VM" },
 	{ VM "file ram 1M\n", 2, 12, "expected private|shared, got the end" },
@@ -77,7 +83,40 @@ static const struct {
 	{ MAP_ "host fill view 0 4K\n", 4, 20, "'zero', 'value N' or 'seed N'" },
 	{ MAP_ "host fill view 0 4K blue\n", 4, 21, "'zero', 'value N' or 'seed N'" },
 	{ MAP_ "host fill view 0 4K seed\n", 4, 25, "a number" },
-	{ MAP_ "host read view 0 now\n", 4, 18, "the end of the line, got 'now'" },
+	{ MAP_ "host read view 0 now\n", 4, 18, "one of the options in, got 'now'" },
+	{ MAP_ "host read view 0 in\n", 4, 20, "the name of a process (there is none here)" },
+	{ MAP_ "host read view 0 in view\n", 4, 21, "the name of a process (there is none" },
+	{ MAP_ "fork c\nend c\nhost read view 0 in c\n", 6, 21, "a process (there is none" },
+	{ MAP_ "fork c\nhost read view 0 in d\n", 5, 21, "the name of a process (c), got 'd'" },
+	{ MAP_ "fork view\n", 4, 6, "line 3 gave it to a mapping" },
+	{ FILE_ "convert ram 0 4K private zero preserve\n", 3, 1, "not both" },
+	{ FILE_ "convert ram 0 4K private emulate\n", 3, 1, "expected zero with emulate" },
+	{ FILE_ "convert ram 0 4K private zero zero\n", 3, 31, "one of the options preserve, " },
+	{ FILE_ "convert ram 0 4K private step\n", 3, 30, "expected step, a number" },
+	{ VM "serve zero preserve\n", 2, 1, "not both" },
+	{ FILE_ "query ram 0\n", 3, 12, "expected size, a number" },
+	{ FILE_ "query ram 0 4K\nexpect state secret\n", 4, 14, "expected private|shared" },
+	{ FILE_ "query ram 0 4K\nexpect state private allocated\n", 4, 31, "allocated, a number" },
+	{ FILE_ "query ram 0 4K\nexpect extents 4K private\n", 4, 16, "text in double quotes" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"\"\n", 4, 1, "got none" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"0 private\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K secret\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K private,\"\n", 4, 1, "size, state, comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K private, \"\n", 4, 1, "size, state, " },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K private; 4K shared\"\n", 4, 1, "comma" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K shared, 4K shared\"\n", 4, 1,
+	  "another state in each" },
+	{ FILE_ "query ram 0 4K\nexpect extents \"4K shared, 0x1000 private\"\n", 0, 0, NULL },
+	{ "level high\n", 1, 7, "none|create|map|convert|policy|query|full, got 'high'" },
+	{ VM "launch-update 1G\n", 2, 17, "expected value, a number" },
+	{ VM "launch-update 0x40000008 1\n", 2, 1, "the address of a page of 4K" },
+	{ "launch-update 1G 1\n", 1, 1, "expected a 'vm' line before" },
+	{ "imitate sev\n", 1, 9, "expected none|scramble|tdx|snp-finalized, got 'sev'" },
+	{ "imitate tdx\n", 0, 0, NULL },
+	{ FILE_ "raw convert ram 0 4K\n", 3, 21, "expected attributes, a number" },
+	{ FILE_ "raw convert ram 0 4K 8 on fire\n", 3, 27, "expected file|vm|kvm|vcpu|pipe|" },
+	{ FILE_ "raw convert ram 0 4K 8 in 7\n", 3, 24, "one of the options flags, reserved, " },
 	{ VM "guest fill 1G 7 zero\n", 2, 1, "multiples of 8" },
 	{ VM "guest check 8G 8 zero\n", 2, 1, "below 8 GiB" },
 	{ VM "guest share 1G 100\n", 2, 1, "a multiple of 4K" },
@@ -204,9 +243,27 @@ START_TEST(an_expectation_belongs_to_the_step_before)
 	ck_assert_uint_eq(expect->line, 4);
 	expect = &flow->step[3].expect;
 	ck_assert(expect->outcome == FLOW_DONE && expect->has_value && expect->value == 7);
+	ck_assert(!expect->extents && !expect->state && !expect->has_allocated);
 	expect = &flow->step[4].expect;
 	ck_assert(expect->outcome == FLOW_MEMORY_FAULT && expect->private_wanted &&
 		  expect->has_offset && expect->offset == 4096);
+}
+END_TEST
+
+START_TEST(a_query_expects_a_state_or_extents)
+{
+	const struct flow_expect *expect;
+
+	ck_assert_int_eq(parse(FILE_ "query ram 0 8K\nexpect state private allocated 4K\n"
+				     "query ram 0 8K\nexpect extents \"4K private, 4K shared\"\n"),
+			 0);
+	expect = &flow->step[2].expect;
+	ck_assert(expect->outcome == FLOW_DONE && !expect->extents && expect->has_allocated);
+	ck_assert_str_eq(expect->state, "private");
+	ck_assert_uint_eq(expect->allocated, 4096);
+	expect = &flow->step[3].expect;
+	ck_assert(expect->outcome == FLOW_DONE && !expect->state && !expect->has_allocated);
+	ck_assert_str_eq(expect->extents, "4K private, 4K shared");
 }
 END_TEST
 
@@ -314,6 +371,7 @@ int main(void)
 			    sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(tcase, a_step_has_the_arguments_of_its_line);
 	tcase_add_test(tcase, an_expectation_belongs_to_the_step_before);
+	tcase_add_test(tcase, a_query_expects_a_state_or_extents);
 	tcase_add_test(tcase, a_name_means_the_vm_it_belongs_to);
 	tcase_add_test(tcase, a_released_name_is_free_again);
 	tcase_add_test(tcase, the_comment_at_the_top_is_the_summary);

@@ -121,8 +121,7 @@ START_TEST(allocates_in_pieces_and_says_where_it_stopped)
 {
 	struct gmem *big;
 
-	expect_create(VM_FD, 3 * PIECE, 0, GMEM_FD);
-	expect_close_on_exec(GMEM_FD, 0);
+	expect_created(3 * PIECE, 0, 0);
 	ck_assert_int_eq(gmem_create(VM_FD, 3 * PIECE, NULL, &big, report), 0);
 
 	expect_fallocate(GMEM_FD, ALLOCATE, PAGE, PIECE, 0);

@@ -40,8 +40,7 @@ START_TEST(creates_with_typed_and_raw_flags)
 	struct gmem *gmem;
 	uint64_t flags;
 
-	expect_create(VM_FD, 16 * PAGE, typed[_i].flags, GMEM_FD);
-	expect_close_on_exec(GMEM_FD, 0);
+	expect_created(16 * PAGE, typed[_i].flags, 0);
 	ck_assert_int_eq(gmem_create(VM_FD, 16 * PAGE, &typed[_i].options, &gmem, report), 0);
 	ck_assert_int_eq(gmem_get_fd(gmem), GMEM_FD);
 	ck_assert_uint_eq(gmem_get_size(gmem), 16 * PAGE);
@@ -55,8 +54,7 @@ END_TEST
 
 START_TEST(creates_private_and_not_mappable_by_default)
 {
-	expect_create(VM_FD, PAGE, 0, GMEM_FD);
-	expect_close_on_exec(GMEM_FD, 0);
+	expect_created(PAGE, 0, 0);
 	ck_assert_int_eq(create(PAGE, NULL), 0);
 }
 END_TEST

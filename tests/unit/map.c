@@ -89,6 +89,7 @@ START_TEST(refuses_more_than_can_be_addressed)
 
 	expect_create(VM_FD, UINT64_C(1) << 40, 0, GMEM_FD + 1);
 	expect_close_on_exec(GMEM_FD + 1, 0);
+	expect_capability(VM_FD, GMEM_CAP_CONTENT_POLICIES, 0);
 	struct gmem *huge;
 	ck_assert_int_eq(gmem_create(VM_FD, UINT64_C(1) << 40, NULL, &huge, report), 0);
 	ck_assert_int_eq(gmem_map(huge, 0, UINT64_C(1) << 40, NULL, &address, report), -EOVERFLOW);

@@ -42,8 +42,11 @@ struct call {
 struct expected {
 	struct call call;
 	int result;
-	/* what the operation writes: an error offset, address, size, type or time */
+	/* what the operation writes: an error offset, address, size, type, time or count */
 	uint64_t output;
+	const struct gmem_uapi_extent *extents;
+	/* what the kernel says is left of a range; size 0 and offset 0 for what the extents say */
+	uint64_t rest_offset, rest_size;
 };
 
 static struct expected script[MAX_CALLS];
@@ -58,7 +61,7 @@ static volatile bool refusing;
 static void expect(const struct call *call, int result, uint64_t output)
 {
 	ck_assert_uint_lt(expected_calls, MAX_CALLS);
-	script[expected_calls++] = (struct expected){ *call, result, output };
+	script[expected_calls++] = (struct expected){ *call, result, output, NULL, 0, 0 };
 }
 
 static void check_call(const struct call *call, const struct call *expected)
@@ -96,6 +99,24 @@ static size_t ioctl_struct_size(unsigned long request)
 	return _IOC_DIR(request) == _IOC_NONE ? 0 : _IOC_SIZE(request);
 }
 
+/* Describes a range by the extents of the script, as the kernel does if they make sense. */
+static void answer_query(struct gmem_uapi_query *query, const struct expected *next)
+{
+	struct gmem_uapi_extent *extents = (struct gmem_uapi_extent *)(uintptr_t)query->extents;
+	uint64_t i, end = query->offset + query->size;
+
+	for (i = 0; i < next->output && i < query->nr_extents; i++) {
+		extents[i] = next->extents[i];
+		query->offset = extents[i].offset + extents[i].size;
+	}
+	query->size = end - query->offset;
+	query->nr_extents = next->output;
+	if (next->rest_offset || next->rest_size) {
+		query->offset = next->rest_offset;
+		query->size = next->rest_size;
+	}
+}
+
 static int scripted_ioctl(int fd, unsigned long request, uintptr_t argument)
 {
 	struct call call = { .operation = IOCTL, .fd = fd, .arguments = { request } };
@@ -109,9 +130,14 @@ static int scripted_ioctl(int fd, unsigned long request, uintptr_t argument)
 		memcpy(call.bytes, (const void *)argument, call.bytes_size);
 	else
 		call.arguments[1] = argument;
+	/* Where the extents go is up to the library. */
+	if (request == GMEM_UAPI_QUERY)
+		memset(call.bytes + offsetof(struct gmem_uapi_query, extents), 0, sizeof(uint64_t));
 	next = make(&call);
 	if (request == GMEM_UAPI_SET_ATTRIBUTES && next->output != NOT_WRITTEN)
 		((struct gmem_uapi_attributes *)argument)->error_offset = next->output;
+	if (request == GMEM_UAPI_QUERY && next->extents)
+		answer_query((struct gmem_uapi_query *)argument, next);
 	return next->result;
 }
 
@@ -252,17 +278,45 @@ void expect_create(int fd, uint64_t size, uint64_t flags, int result)
 	expect_struct(fd, GMEM_UAPI_CREATE_GUEST_MEMFD, &request, result, 0);
 }
 
+void expect_created(uint64_t size, uint64_t flags, int policies)
+{
+	expect_create(VM_FD, size, flags, GMEM_FD);
+	expect_close_on_exec(GMEM_FD, 0);
+	expect_capability(VM_FD, GMEM_CAP_CONTENT_POLICIES, policies);
+}
+
 void expect_convert(int fd, uint64_t offset, uint64_t size, uint64_t attributes, int result,
 		    uint64_t error_offset)
+{
+	expect_convert_policy(fd, offset, size, attributes, 0, result, error_offset);
+}
+
+void expect_convert_policy(int fd, uint64_t offset, uint64_t size, uint64_t attributes,
+			   uint64_t flags, int result, uint64_t error_offset)
 {
 	struct gmem_uapi_attributes request = {
 		.offset = offset,
 		.size = size,
 		.attributes = attributes,
+		.flags = flags,
 		.error_offset = UINT64_MAX,
 	};
 
 	expect_struct(fd, GMEM_UAPI_SET_ATTRIBUTES, &request, result, error_offset);
+}
+
+void expect_query(uint64_t offset, uint64_t size, uint64_t flags, uint64_t batch, int result,
+		  const struct gmem_uapi_extent *extents, uint64_t count)
+{
+	struct gmem_uapi_query request = {
+		.offset = offset,
+		.size = size,
+		.flags = flags,
+		.nr_extents = batch,
+	};
+
+	expect_struct(GMEM_FD, GMEM_UAPI_QUERY, &request, result, count);
+	script[expected_calls - 1].extents = extents;
 }
 
 void expect_convert_scratch(int fd, uint64_t size, int result)
@@ -273,6 +327,12 @@ void expect_convert_scratch(int fd, uint64_t size, int result)
 	};
 
 	expect_struct(fd, GMEM_UAPI_SET_ATTRIBUTES, &request, result, NOT_WRITTEN);
+}
+
+void expect_rest(uint64_t offset, uint64_t size)
+{
+	script[expected_calls - 1].rest_offset = offset;
+	script[expected_calls - 1].rest_size = size;
 }
 
 void expect_mmap(uint64_t size, int protection, int flags, int fd, uint64_t offset, int result,

@@ -19,6 +19,11 @@
 #define VM_FD	1000
 #define GMEM_FD 1001
 
+/** Attributes and content policies of requests. */
+#define PRIVATE	 GMEM_UAPI_ATTRIBUTE_PRIVATE
+#define ZERO	 GMEM_UAPI_CONTENT_ZERO
+#define PRESERVE GMEM_UAPI_CONTENT_PRESERVE
+
 /** Nothing is written to error_offset. */
 #define NOT_WRITTEN UINT64_MAX
 
@@ -30,8 +35,21 @@ void script_end(void);
 void expect_api_version(int fd, int result);
 void expect_capability(int fd, uint64_t capability, int result);
 void expect_create(int fd, uint64_t size, uint64_t flags, int result);
+/** All of a creation that succeeds, with GMEM_FD, on a kernel that announces these policies. */
+void expect_created(uint64_t size, uint64_t flags, int policies);
 void expect_convert(int fd, uint64_t offset, uint64_t size, uint64_t attributes, int result,
 		    uint64_t error_offset);
+/** The same with a content policy. */
+void expect_convert_policy(int fd, uint64_t offset, uint64_t size, uint64_t attributes,
+			   uint64_t flags, int result, uint64_t error_offset);
+/**
+ * A query of all that is left of a range. The kernel describes it with the extents given, all of
+ * which are written, and says that they are `count`.
+ */
+void expect_query(uint64_t offset, uint64_t size, uint64_t flags, uint64_t batch, int result,
+		  const struct gmem_uapi_extent *extents, uint64_t count);
+/** For the query expected last: the kernel says that this is left of the range, true or not. */
+void expect_rest(uint64_t offset, uint64_t size);
 /** The same with the error_offset that the library passes in, which the probe leaves 0. */
 void expect_convert_scratch(int fd, uint64_t size, int result);
 void expect_mmap(uint64_t size, int protection, int flags, int fd, uint64_t offset, int result,

@@ -9,6 +9,8 @@ struct gmem_error *report;
 static void begin(void)
 {
 	script_begin();
+	/* Whatever the environment of the tests says. */
+	ck_assert_int_eq(gmem_level_set(GMEM_LEVEL_FULL), 0);
 	ck_assert_int_eq(gmem_error_new(&report), 0);
 }
 
@@ -34,8 +36,7 @@ struct gmem *some_file(void)
 	struct gmem_create_options options = { .size = sizeof(options), .mappable = 1 };
 	struct gmem *gmem;
 
-	expect_create(VM_FD, 256 * PAGE, GMEM_UAPI_FLAG_MMAP, GMEM_FD);
-	expect_close_on_exec(GMEM_FD, 0);
+	expect_created(256 * PAGE, GMEM_UAPI_FLAG_MMAP, ZERO | PRESERVE);
 	ck_assert_int_eq(gmem_create(VM_FD, 256 * PAGE, &options, &gmem, report), 0);
 	return gmem;
 }

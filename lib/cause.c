@@ -1,0 +1,179 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The words for every cause: its name, why, and what to do.
+ */
+#include <libgmem/cause.h>
+#include <string.h>
+#include "error.h"
+
+#define PROGRAM_MISTAKE "This is a mistake in the program: correct the call."
+
+static const struct gmem_cause_text texts[GMEM_CAUSE_COUNT] = {
+	[GMEM_CAUSE_NONE] = { "none", "No call has failed.", "Nothing." },
+	[GMEM_CAUSE_ARGUMENT] = { "argument",
+				  "A required pointer is NULL, or an argument has no meaning.",
+				  PROGRAM_MISTAKE },
+	[GMEM_CAUSE_OPTION] = { "option",
+				"The options have a value without meaning, or a wrong size.",
+				"Zero the struct, set its size member to sizeof() of it, and set only "
+				"documented values." },
+	[GMEM_CAUSE_NEWER_OPTIONS] = { "newer-options",
+				       "The options set something that this version of libgmem does "
+				       "not know, or they are not initialised.",
+				       "Zero the struct and set its size member to sizeof() of it, or "
+				       "use the libgmem that the program was built for." },
+	[GMEM_CAUSE_STATE] = { "state", "The state is neither shared nor private.",
+			       PROGRAM_MISTAKE },
+	[GMEM_CAUSE_EMPTY] = { "empty", "The size is 0.", PROGRAM_MISTAKE },
+	[GMEM_CAUSE_UNALIGNED] = { "unaligned",
+				   "The start or the size is not a multiple of the page size.",
+				   "Round to whole pages. If a guest asked for this, refuse its "
+				   "request." },
+	[GMEM_CAUSE_WRAPS] = { "wraps", "Start and size together are more than 64 bits can hold.",
+			       "If a guest asked for this, refuse its request; else correct the "
+			       "call." },
+	[GMEM_CAUSE_BEYOND_END] = { "beyond-end", "The range ends beyond the end of the file.",
+				    "If a guest asked for this, refuse its request; else check how "
+				    "guest addresses become file offsets." },
+	[GMEM_CAUSE_TOO_BIG] = { "too-big", "The size is more than can be.", PROGRAM_MISTAKE },
+	[GMEM_CAUSE_MEMORY] = { "memory", "The system, or a memory cgroup, is out of memory.",
+				"Free memory or raise the limit of the cgroup, then repeat." },
+	[GMEM_CAUSE_NOT_OPEN] = { "not-open",
+				  "The file descriptor is not open; perhaps it was closed elsewhere "
+				  "in the program.",
+				  "Look for a double close: the descriptor of a struct gmem belongs to "
+				  "the library." },
+	[GMEM_CAUSE_NOT_A_VM] = { "not-a-vm", "The file descriptor is not a VM.",
+				  "Pass what KVM_CREATE_VM returned: not /dev/kvm, not a vCPU." },
+	[GMEM_CAUSE_FOREIGN_VM] = { "foreign-vm", "The VM belongs to another process, or is dead.",
+				    "Use the VM in the process that created it; a forked child cannot." },
+	[GMEM_CAUSE_PROCESS_FILES] = { "process-files", "The process has too many open files.",
+				       "Raise RLIMIT_NOFILE, or look for descriptors that leak." },
+	[GMEM_CAUSE_SYSTEM_FILES] = { "system-files", "The system has too many open files.",
+				      "Raise fs.file-max, or look for a process that leaks." },
+	[GMEM_CAUSE_REFUSED] = { "refused",
+				 "A seccomp filter or a security module refused the system call.",
+				 "Allow the system call in the sandbox's rules; the audit log names "
+				 "the rule." },
+	[GMEM_CAUSE_FROZEN] = { "frozen",
+				"The file is frozen for a live update, or a seccomp filter refused.",
+				"Finish or abandon the live update; else allow the system call in the "
+				"sandbox's rules." },
+	[GMEM_CAUSE_ANSWER] = { "answer",
+				"The kernel gave an answer that is not part of its interface.",
+				"Check that the kernel's guest_memfd is the upstream one, and report "
+				"this with the kernel's version." },
+	[GMEM_CAUSE_NO_GUEST_MEMFD] = { "no-guest-memfd",
+					"This kernel has no guest_memfd for this VM.",
+					"Use Linux 6.8 or later with CONFIG_KVM_GUEST_MEMFD, and a VM "
+					"type that supports it." },
+	[GMEM_CAUSE_NO_MAPPABLE] = { "no-mappable",
+				     "This kernel has no mappable guest_memfd for this VM.",
+				     "Use Linux 6.18 or later; gmem_probe_new() tells." },
+	[GMEM_CAUSE_NO_INIT_SHARED] = { "no-init-shared",
+					"This VM's files cannot start shared: the kernel is older than "
+					"6.18, or the VM has private memory and in-place conversion is "
+					"not in force.",
+					"Start with GMEM_INIT_PRIVATE, or use a kernel with in-place "
+					"conversion." },
+	[GMEM_CAUSE_RAW_FLAGS] = { "raw-flags", "The kernel does not know a flag in raw_flags.",
+				   "Compare with gmem_probe_get_creation_flags()." },
+	[GMEM_CAUSE_NOT_GUEST_MEMFD] = { "not-guest-memfd", "The file is not a guest_memfd.",
+					 "Check where the descriptor comes from." },
+	[GMEM_CAUSE_WRONG_SIZE] = { "wrong-size", "The file has another size than expected.",
+				    "Check that this is the file that was meant." },
+	[GMEM_CAUSE_NOT_IN_PLACE] = { "not-in-place",
+				      "In-place conversion is not available: the kernel does not have "
+				      "it, or kvm.gmem_in_place_conversion is off.",
+				      "Use Linux 7.4 or later, or 7.3 with libgmem's series, and load "
+				      "kvm with gmem_in_place_conversion=1." },
+	[GMEM_CAUSE_NO_PRIVATE] = { "no-private",
+				    "This VM has no private memory, so that nothing can be converted.",
+				    "Create the VM with a type that has it, such as "
+				    "KVM_X86_SW_PROTECTED_VM, SNP or TDX." },
+	[GMEM_CAUSE_BUSY] = { "busy",
+			      "A host user holds a page: a pin for DMA (VFIO, vhost, io_uring buffers), "
+			      "a reference, or a page fault under way.",
+			      "Let go of what covers the first offset that failed, then convert the "
+			      "whole range again. To private: let go first." },
+	[GMEM_CAUSE_STOPPED] = { "stopped",
+				 "A page was busy, and the busy function of the options chose to stop.",
+				 "Convert the whole range again when the page has been let go." },
+	[GMEM_CAUSE_NOT_MAPPABLE] = { "not-mappable", "The file was not created mappable.",
+				      "Set mappable in struct gmem_create_options." },
+	[GMEM_CAUSE_ADDRESS_SPACE] = { "address-space",
+				       "No address space is left, there are too many mappings, or a "
+				       "resource limit is reached.",
+				       "Unmap something, or raise vm.max_map_count or RLIMIT_AS." },
+	[GMEM_CAUSE_LOCK_LIMIT] = { "lock-limit",
+				    "The process locks all its memory, and may not lock that much.",
+				    "Raise RLIMIT_MEMLOCK, or do not use mlockall() with MCL_FUTURE." },
+	[GMEM_CAUSE_SEALED] = { "sealed",
+				"The mapping is sealed, or a seccomp filter refused the system call.",
+				"Do not seal mappings that must go away; else allow the system call "
+				"in the sandbox's rules." },
+	[GMEM_CAUSE_SIGNALS] = { "signals", "Signals interrupted the call.",
+				 "Call again: what is done stays done." },
+	[GMEM_CAUSE_POISON] = { "poison", "A page in the range has a memory error.",
+				"Discard the page, or stop the guest." },
+	[GMEM_CAUSE_ORDER] = { "order",
+			       "The extents of the list overlap, or are not in the order of the file.",
+			       PROGRAM_MISTAKE },
+	[GMEM_CAUSE_EXTENTS] = { "extents",
+				 "The kernel described the range by extents that do not fit together.",
+				 "Check that the kernel's query is libgmem's, and report this with the kernel's version." },
+	[GMEM_CAUSE_NO_POLICY] = { "no-policy",
+				   "The kernel has not announced this content policy for the VM of the file, and only zero on the way to shared can be emulated.",
+				   "Use a kernel with libgmem's series; for zero on the way to shared stop the vCPUs and set emulate, see gmem_convert(3); or ask for no policy, and treat the bytes as unknown." },
+	[GMEM_CAUSE_UNKNOWN_POLICY] = { "unknown-policy",
+					"The file was adopted without a probe of its VM, so that nobody knows which content policies the kernel has for it.",
+					"Set probe in struct gmem_adopt_options." },
+	[GMEM_CAUSE_POLICY_REFUSED] = { "policy-refused",
+					"The kernel cannot keep this content policy for this VM type, in this direction, or not any more: SNP and TDX preserve nothing once the guest runs.",
+					"Ask for another policy or none, and let the guest copy what it has to keep." },
+	[GMEM_CAUSE_NO_QUERY] = { "no-query",
+				  "The kernel cannot be asked for states, or keeps none in the file.",
+				  "Use a kernel with libgmem's series and kvm.gmem_in_place_conversion on, or keep track of what you convert." },
+	[GMEM_CAUSE_LEVEL] = { "level",
+			       "The capability level was forced down, by the environment variable GMEM_LEVEL or by gmem_level_set().",
+			       "Unset GMEM_LEVEL, or force a higher level; if this is a test of a fallback, this is what it asked for." },
+	[GMEM_CAUSE_LEVEL_NAME] = { "level-name",
+				    "The environment variable GMEM_LEVEL does not have the name of a level.",
+				    "Unset it, or set it to none, create, map, convert, policy, query or full." },
+};
+
+const struct gmem_cause_text *gmem_cause_text(enum gmem_cause cause)
+{
+	return &texts[cause];
+}
+
+static const struct gmem_cause_text *find(const char *name)
+{
+	int i;
+
+	for (i = 0; name && i < GMEM_CAUSE_COUNT; i++) {
+		if (!strcmp(texts[i].name, name))
+			return &texts[i];
+	}
+	return NULL;
+}
+
+const char *gmem_cause_name(unsigned int number)
+{
+	return number < GMEM_CAUSE_COUNT ? texts[number].name : NULL;
+}
+
+const char *gmem_cause_explain(const char *name)
+{
+	const struct gmem_cause_text *text = find(name);
+
+	return text ? text->why : NULL;
+}
+
+const char *gmem_cause_remedy(const char *name)
+{
+	const struct gmem_cause_text *text = find(name);
+
+	return text ? text->remedy : NULL;
+}

@@ -1,0 +1,126 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <errno.h>
+#include "retry.h"
+
+static const struct gmem_answer convert_answers[] = {
+	{ -EAGAIN, -EAGAIN, GMEM_CAUSE_BUSY },
+	{ -ENOMEM, -ENOMEM, GMEM_CAUSE_MEMORY },
+	{ -ENOTTY, -EOPNOTSUPP, GMEM_CAUSE_NOT_IN_PLACE },
+	/* The range was checked before, so that the VM's type is all that is left. */
+	{ -EINVAL, -EOPNOTSUPP, GMEM_CAUSE_NO_PRIVATE },
+	{ -EBADF, -EBADF, GMEM_CAUSE_NOT_OPEN },
+	{ -EPERM, -EPERM, GMEM_CAUSE_FROZEN },
+	{ 0 },
+};
+
+/* And this one if a content policy was asked for. */
+static const struct gmem_answer policy_answers[] = {
+	{ -EOPNOTSUPP, -EOPNOTSUPP, GMEM_CAUSE_POLICY_REFUSED },
+	{ 0 },
+};
+
+/* A step that the kernel refused at least once. */
+struct attempts {
+	const struct gmem_step *step;
+	struct gmem_convert_options *options;
+	struct gmem_error *report;
+	uint64_t deadline;
+	uint64_t pause;
+};
+
+static void set_attempt(const struct attempts *a, int result, uint64_t error_offset)
+{
+	struct gmem_error *report = a->report;
+	const struct gmem_step *step = a->step;
+	bool refused = result == -EOPNOTSUPP && step->flags;
+
+	gmem_error_set_answer(report, result, refused ? policy_answers : convert_answers);
+	report->attempts++;
+	/* The kernel is not trusted: an offset that cannot be is none. */
+	report->has_first_offset = (result == -EAGAIN || result == -ENOMEM || refused) &&
+				   error_offset >= step->offset &&
+				   error_offset - step->offset < step->size &&
+				   !(error_offset & (step->gmem->page_size - 1));
+	report->first_offset = report->has_first_offset ? error_offset : 0;
+}
+
+void gmem_retry_set_defaults(struct gmem_convert_options *options)
+{
+	if (!options->max_attempts)
+		options->max_attempts = GMEM_CONVERT_DEFAULT_ATTEMPTS;
+	if (!options->timeout_ns)
+		options->timeout_ns = GMEM_CONVERT_DEFAULT_TIMEOUT_NS;
+	if (!options->backoff_ns)
+		options->backoff_ns = GMEM_CONVERT_DEFAULT_BACKOFF_NS;
+	if (!options->backoff_max_ns)
+		options->backoff_max_ns = GMEM_CONVERT_DEFAULT_BACKOFF_MAX_NS;
+	if (options->backoff_max_ns < options->backoff_ns)
+		options->backoff_max_ns = options->backoff_ns;
+}
+
+static void begin(struct attempts *a)
+{
+	uint64_t now = gmem_sys->now(), timeout = a->options->timeout_ns;
+
+	a->deadline = timeout > UINT64_MAX - now ? UINT64_MAX : now + timeout;
+	a->pause = a->options->backoff_ns;
+}
+
+/* Returns true if another attempt is to be made. */
+static bool wait_for_busy_page(struct attempts *a)
+{
+	const struct gmem_convert_options *options = a->options;
+	enum gmem_busy_action action = GMEM_BUSY_BACK_OFF;
+	uint64_t now;
+
+	if (options->busy)
+		action = options->busy(a->report, options->busy_data);
+	if (action != GMEM_BUSY_BACK_OFF && action != GMEM_BUSY_RETRY_NOW) {
+		a->report->code = -ECANCELED;
+		a->report->cause = GMEM_CAUSE_STOPPED;
+		return false;
+	}
+	if (a->report->attempts >= options->max_attempts)
+		return false;
+	now = gmem_sys->now();
+	if (now >= a->deadline)
+		return false;
+	if (action == GMEM_BUSY_RETRY_NOW)
+		return true;
+	/* The last attempt is made at the deadline, not given up before it. */
+	gmem_sys->sleep(a->pause < a->deadline - now ? a->pause : a->deadline - now);
+	a->pause = a->pause > options->backoff_max_ns / 2 ? options->backoff_max_ns : 2 * a->pause;
+	return true;
+}
+
+/* Further steps have what this one left of the time. */
+static void charge_for_waiting(struct attempts *a)
+{
+	uint64_t now;
+
+	if (!a->options->step_size || a->options->timeout_ns == GMEM_CONVERT_NO_TIMEOUT)
+		return;
+	now = gmem_sys->now();
+	a->options->timeout_ns = now < a->deadline ? a->deadline - now : 0;
+}
+
+bool gmem_retry(const struct gmem_step *step, int result, uint64_t error_offset,
+		struct gmem_convert_options *options, struct gmem_error *report)
+{
+	struct attempts a = { .step = step, .options = options, .report = report };
+
+	report->system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
+	set_attempt(&a, result, error_offset);
+	if (result == -EAGAIN)
+		begin(&a);
+	while (result == -EAGAIN && wait_for_busy_page(&a)) {
+		result = gmem_step_ask(step, &error_offset);
+		if (result == 0) {
+			charge_for_waiting(&a);
+			return true;
+		}
+		set_attempt(&a, result, error_offset);
+	}
+	return false;
+}

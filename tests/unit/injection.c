@@ -1,0 +1,546 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Every system call of every function fails once, with every errno; and two of them in one call.
+ *
+ * Functions run on a model of a kernel that works and counts what is open and mapped. Each is run
+ * once to see that it succeeds and how many system calls that takes. Then it is run again for each
+ * of these calls and each errno. Whatever happens, the result is documented, the report says it,
+ * outputs are untouched, nothing leaks, and the next call works as if nothing had been.
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include "lib/sys.h"
+#include "unit.h"
+
+#define FILE_SIZE (UINT64_C(256) << 20)
+#define ADDRESS	  ((void *)0x10000)
+
+/* What is left behind by a function. */
+static int open_files, mappings;
+
+/* The calls to fail, counted from 1; 0 fails none. */
+static struct failure {
+	int call, code;
+} failures[2];
+static int calls, injected;
+
+/* Returns true if this call is to fail. */
+static bool fails(int *ret_code)
+{
+	int i;
+
+	calls++;
+	for (i = 0; i < COUNT(failures); i++) {
+		if (failures[i].call == calls) {
+			injected++;
+			*ret_code = failures[i].code;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int answer_query(struct gmem_uapi_query *query)
+{
+	struct gmem_uapi_extent *extent = (struct gmem_uapi_extent *)(uintptr_t)query->extents;
+
+	/* One page of each state in turns, so that one answer is not enough. */
+	*extent = (struct gmem_uapi_extent){ query->offset, PAGE, 0, 0 };
+	extent->attributes = query->offset & PAGE ? PRIVATE : 0;
+	query->offset += PAGE;
+	query->size -= PAGE;
+	query->nr_extents = 1;
+	return 0;
+}
+
+static int model_ioctl(int fd, unsigned long request, uintptr_t argument)
+{
+	int code;
+
+	(void)fd;
+	if (fails(&code))
+		return code;
+	switch (request) {
+	case GMEM_UAPI_GET_API_VERSION:
+		return -ENOTTY;
+	case GMEM_UAPI_CHECK_EXTENSION:
+		return argument == GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES ? (int)PRIVATE : 3;
+	case GMEM_UAPI_CREATE_GUEST_MEMFD:
+		open_files++;
+		return GMEM_FD;
+	case GMEM_UAPI_SET_ATTRIBUTES:
+		return 0;
+	case GMEM_UAPI_QUERY:
+		return answer_query((struct gmem_uapi_query *)argument);
+	}
+	ck_abort_msg("unknown ioctl 0x%lx", request);
+	return -ENOTTY;
+}
+
+static int model_mmap(size_t size, int protection, int flags, int fd, uint64_t offset,
+		      void **ret_address)
+{
+	int code;
+
+	(void)size;
+	(void)protection;
+	(void)flags;
+	(void)fd;
+	(void)offset;
+	if (fails(&code))
+		return code;
+	mappings++;
+	*ret_address = ADDRESS;
+	return 0;
+}
+
+static int model_munmap(void *address, size_t size)
+{
+	int code;
+
+	(void)size;
+	ck_assert_ptr_eq(address, ADDRESS);
+	if (fails(&code))
+		return code;
+	mappings--;
+	return 0;
+}
+
+static int model_fallocate(int fd, int mode, uint64_t offset, uint64_t size)
+{
+	int code;
+
+	(void)fd;
+	(void)mode;
+	if (fails(&code))
+		return code;
+	/* Adopting asks for one byte. */
+	return (offset | size) & (PAGE - 1) ? -EINVAL : 0;
+}
+
+static int model_fstat(int fd, struct stat *ret_stat)
+{
+	int code;
+
+	(void)fd;
+	if (fails(&code))
+		return code;
+	memset(ret_stat, 0, sizeof(*ret_stat));
+	ret_stat->st_size = (off_t)FILE_SIZE;
+	return 0;
+}
+
+static int model_fstatfs(int fd, struct statfs *ret_statfs)
+{
+	int code;
+
+	(void)fd;
+	if (fails(&code))
+		return code;
+	memset(ret_statfs, 0, sizeof(*ret_statfs));
+	ret_statfs->f_type = GMEM_UAPI_ANON_INODE_MAGIC;
+	return 0;
+}
+
+static int model_set_close_on_exec(int fd)
+{
+	int code;
+
+	(void)fd;
+	return fails(&code) ? code : 0;
+}
+
+/* As in Linux, the file is closed whatever is returned. */
+static int model_close(int fd)
+{
+	int code;
+
+	(void)fd;
+	open_files--;
+	return fails(&code) ? code : 0;
+}
+
+static uint64_t now;
+
+static uint64_t model_now(void)
+{
+	return now;
+}
+
+static int model_sleep(uint64_t nanoseconds)
+{
+	int code;
+
+	if (fails(&code))
+		return code;
+	now += nanoseconds;
+	return 0;
+}
+
+static uint64_t model_page_size(void)
+{
+	return PAGE;
+}
+
+static const struct gmem_sys model = {
+	.ioctl = model_ioctl,
+	.mmap = model_mmap,
+	.munmap = model_munmap,
+	.fallocate = model_fallocate,
+	.fstat = model_fstat,
+	.fstatfs = model_fstatfs,
+	.set_close_on_exec = model_set_close_on_exec,
+	.close = model_close,
+	.now = model_now,
+	.sleep = model_sleep,
+	.page_size = model_page_size,
+};
+
+/* A file that stands for all tests, and one on a kernel without policies. */
+static struct gmem *gmem, *plain;
+
+static int run_create(void)
+{
+	struct gmem_create_options options = { .size = sizeof(options), .mappable = 1 };
+	struct gmem *made = (struct gmem *)ADDRESS;
+	int r = gmem_create(VM_FD, FILE_SIZE, &options, &made, report);
+
+	if (r < 0) {
+		ck_assert_ptr_eq(made, ADDRESS);
+		return r;
+	}
+	ck_assert_int_eq(open_files, 1);
+	gmem_release(made);
+	return r;
+}
+
+static int run_create_at_a_level(void)
+{
+	struct gmem_create_options options = { .size = sizeof(options), .init = GMEM_INIT_SHARED };
+	struct gmem *made = (struct gmem *)ADDRESS;
+	int r;
+
+	/* The level has the VM looked at, whose private memory then refuses what is asked for. */
+	gmem_level_set(GMEM_LEVEL_MAP);
+	r = gmem_create(VM_FD, FILE_SIZE, &options, &made, report);
+	gmem_level_set(GMEM_LEVEL_FULL);
+	if (r == 0)
+		gmem_release(made);
+	else
+		ck_assert_ptr_eq(made, ADDRESS);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int run_adopt(void)
+{
+	struct gmem *made = (struct gmem *)ADDRESS;
+	int r;
+
+	open_files++;
+	r = gmem_adopt(GMEM_FD, NULL, &made, report);
+	/* On failure the file is the caller's. */
+	ck_assert_int_eq(open_files, 1);
+	if (r < 0) {
+		ck_assert_ptr_eq(made, ADDRESS);
+		open_files--;
+		/* The one mapping that cannot be taken back is that which munmap() refused. */
+		if (!strcmp(gmem_error_get_system_call(report), "munmap"))
+			mappings--;
+		return r;
+	}
+	gmem_release(made);
+	return r;
+}
+
+static int run_probe(void)
+{
+	struct gmem_probe *made = (struct gmem_probe *)ADDRESS;
+	int r = gmem_probe_new(VM_FD, NULL, &made, report);
+
+	if (r < 0)
+		ck_assert_ptr_eq(made, ADDRESS);
+	else
+		gmem_probe_free(made);
+	return r;
+}
+
+static int run_convert(void)
+{
+	return gmem_convert(gmem, 0, 2 * PAGE, GMEM_STATE_PRIVATE, NULL, report);
+}
+
+static int convert_with(struct gmem *file, enum gmem_policy policy, bool emulate)
+{
+	enum gmem_guarantee guarantee = (enum gmem_guarantee)77;
+	struct gmem_convert_options options = {
+		.size = sizeof(options),
+		.policy = policy,
+		.step_size = PAGE,
+		.ret_guarantee = &guarantee,
+		.emulate = emulate,
+	};
+	int r = gmem_convert(file, 0, 3 * PAGE, GMEM_STATE_SHARED, &options, report);
+
+	if (r == 0) {
+		ck_assert_int_eq(guarantee,
+				 emulate ? GMEM_GUARANTEE_EMULATED : GMEM_GUARANTEE_NATIVE);
+		return 0;
+	}
+	ck_assert_int_eq(guarantee, 77);
+	/* Steps before the one that failed are done: two calls each if one of them discards. */
+	if (failures[0].code != -EAGAIN && failures[0].code != -EINTR)
+		ck_assert_uint_eq(gmem_error_get_done(report),
+				  (uint64_t)((failures[0].call - 1) / (emulate ? 2 : 1)) * PAGE);
+	return r;
+}
+
+static int run_convert_in_steps(void)
+{
+	return convert_with(gmem, GMEM_POLICY_PRESERVE, false);
+}
+
+static int run_convert_emulating(void)
+{
+	return convert_with(plain, GMEM_POLICY_ZERO, true);
+}
+
+static int run_allocate(void)
+{
+	return gmem_allocate(gmem, 0, FILE_SIZE, NULL, report);
+}
+
+static int run_discard(void)
+{
+	return gmem_discard(gmem, 0, FILE_SIZE, report);
+}
+
+static int run_map(void)
+{
+	void *address = &calls;
+	int r = gmem_map(gmem, 0, PAGE, NULL, &address, report);
+
+	if (r < 0)
+		ck_assert_ptr_eq(address, &calls);
+	else
+		mappings--;
+	return r;
+}
+
+static int run_unmap(void)
+{
+	int r;
+
+	mappings++;
+	r = gmem_unmap(ADDRESS, PAGE, report);
+	/* It is still there, and still the caller's. */
+	if (r < 0)
+		mappings--;
+	return r;
+}
+
+static int run_query(void)
+{
+	struct gmem_query_options options = { .size = sizeof(options), .batch = 1 };
+	struct gmem_extent extent = { .offset = 77 };
+	struct gmem_query *query;
+	uint64_t offset = 0;
+	int r, failed = 0;
+
+	ck_assert_int_eq(gmem_query_new(gmem, 0, 4 * PAGE, &options, &query, report), 0);
+	/* A failure loses no extent: the query goes on. */
+	while ((r = gmem_query_next(query, &extent, report)) != -ENODATA) {
+		if (r < 0) {
+			ck_assert_uint_eq(extent.offset, offset ? offset - PAGE : 77);
+			ck_assert_int_eq(failed < COUNT(failures), true);
+			failed++;
+			if (failures[1].call == 0)
+				ck_assert_int_eq(r, gmem_error_get_code(report));
+			continue;
+		}
+		ck_assert_uint_eq(extent.offset, offset);
+		offset += extent.size;
+	}
+	ck_assert_uint_eq(offset, 4 * PAGE);
+	gmem_query_free(query);
+	return failed ? gmem_error_get_code(report) : 0;
+}
+
+static int run_get_state(void)
+{
+	enum gmem_state state = (enum gmem_state)77;
+	int r = gmem_get_state(gmem, PAGE, &state, report);
+
+	ck_assert_int_eq(state, r < 0 ? 77 : GMEM_STATE_PRIVATE);
+	return r;
+}
+
+static int run_compare(void)
+{
+	struct gmem_extent expected = { 0, 4 * PAGE, 0, GMEM_STATE_SHARED, 0 };
+	struct gmem_extent difference = { .offset = 77 };
+	bool equal = true;
+	int r = gmem_compare(gmem, &expected, 1, &equal, &difference, report);
+
+	ck_assert_int_eq(equal, r < 0);
+	ck_assert_uint_eq(difference.offset, r < 0 ? 77 : PAGE);
+	return r;
+}
+
+#define FUNCTION(name, run, count)                                                                 \
+	{                                                                                          \
+#name, (const int[])DOCUMENTED_##name, run, count                                  \
+	}
+
+static const struct function {
+	const char *name;
+	const int *documented;
+	/* runs it once, checks its outputs, takes back what it made */
+	int (*run)(void);
+	/* system calls on success, with those of taking back; a change wants a look at the test */
+	int calls;
+} functions[] = {
+	FUNCTION(gmem_create, run_create, 4),
+	FUNCTION(gmem_create, run_create_at_a_level, 1),
+	FUNCTION(gmem_adopt, run_adopt, 7),
+	FUNCTION(gmem_probe_new, run_probe, 10),
+	FUNCTION(gmem_convert, run_convert, 1),
+	FUNCTION(gmem_convert, run_convert_in_steps, 3),
+	FUNCTION(gmem_convert, run_convert_emulating, 6),
+	FUNCTION(gmem_allocate, run_allocate, 4),
+	FUNCTION(gmem_discard, run_discard, 1),
+	FUNCTION(gmem_map, run_map, 1),
+	FUNCTION(gmem_unmap, run_unmap, 1),
+	FUNCTION(gmem_query_next, run_query, 4),
+	FUNCTION(gmem_get_state, run_get_state, 1),
+	FUNCTION(gmem_compare, run_compare, 3),
+};
+
+static void inject(struct failure first, struct failure second)
+{
+	failures[0] = first;
+	failures[1] = second;
+	calls = 0;
+	injected = 0;
+}
+
+static const struct failure none = { 0, 0 };
+
+static bool is_documented(const struct function *f, int result)
+{
+	const int *code;
+
+	for (code = f->documented; *code; code++) {
+		if (result == -*code)
+			return true;
+	}
+	return result == 0;
+}
+
+/* Runs the function with the failures that were injected. */
+static void check_failing_run(const struct function *f)
+{
+	struct gmem_error *fresh;
+	const char *what;
+	int r;
+
+	gmem_error_free(report);
+	ck_assert_int_eq(gmem_error_new(&fresh), 0);
+	report = fresh;
+	r = f->run();
+	what = gmem_error_name(failures[0].code);
+	ck_assert_msg(is_documented(f, r), "%s: %d (%s) for %s (%d) of call %d", f->name, r,
+		      gmem_error_name(r), what, failures[0].code, failures[0].call);
+	ck_assert_msg(injected > 0, "%s: call %d never came", f->name, failures[0].call);
+	if (r < 0) {
+		ck_assert_int_eq(gmem_error_get_code(report), r);
+		ck_assert_str_eq(gmem_error_get_call(report), f->name);
+		ck_assert_ptr_nonnull(gmem_error_get_system_call(report));
+		ck_assert_str_ne(gmem_error_get_cause(report), "none");
+	}
+	ck_assert_msg(open_files == 0, "%s: %s of call %d leaves a file open", f->name, what,
+		      failures[0].call);
+	ck_assert_msg(mappings == 0, "%s: %s of call %d leaves a mapping", f->name, what,
+		      failures[0].call);
+}
+
+static void check_working_run(const struct function *f)
+{
+	inject(none, none);
+	ck_assert_msg(f->run() == 0, "%s: does not work afterwards", f->name);
+	ck_assert_int_eq(calls, f->calls);
+	ck_assert_int_eq(open_files, 0);
+	ck_assert_int_eq(mappings, 0);
+}
+
+START_TEST(each_system_call_fails_once_with_each_errno)
+{
+	const struct function *f = &functions[_i];
+	int call, code;
+
+	check_working_run(f);
+	for (call = 1; call <= f->calls; call++) {
+		for (code = 1; code <= 134; code++) {
+			inject((struct failure){ call, -code }, none);
+			check_failing_run(f);
+			check_working_run(f);
+		}
+	}
+}
+END_TEST
+
+/* Those by which the library finds out why, goes on, or cleans up. */
+static const int first_codes[] = { EINVAL, ENOTTY, EAGAIN, EINTR, ENOMEM, EPERM, ENODEV };
+
+START_TEST(a_second_system_call_fails_on_the_way_out)
+{
+	const struct function *f = &functions[_i];
+	int call, second, code;
+	size_t i;
+
+	for (call = 1; call <= f->calls; call++) {
+		for (i = 0; i < (size_t)COUNT(first_codes); i++) {
+			for (second = call + 1; second <= call + 3; second++) {
+				for (code = 1; code <= 134; code++) {
+					inject((struct failure){ call, -first_codes[i] },
+					       (struct failure){ second, -code });
+					check_failing_run(f);
+				}
+			}
+		}
+	}
+	check_working_run(f);
+}
+END_TEST
+
+static void begin(void)
+{
+	struct gmem_create_options options = { .size = sizeof(options), .mappable = 1 };
+
+	gmem_sys = &model;
+	inject(none, none);
+	ck_assert_int_eq(gmem_create(VM_FD, FILE_SIZE, &options, &gmem, report), 0);
+	/* The last call is the question for policies: it is not known, so there are none. */
+	inject((struct failure){ 3, -EPERM }, none);
+	ck_assert_int_eq(gmem_create(VM_FD, FILE_SIZE, &options, &plain, report), 0);
+	open_files = 0;
+}
+
+static void end(void)
+{
+	inject(none, none);
+	gmem_release(gmem);
+	gmem_release(plain);
+}
+
+Suite *unit_suite(void)
+{
+	Suite *suite = suite_create("injection");
+	TCase *tests = scripted_case(suite, "failing system calls");
+
+	tcase_add_checked_fixture(tests, begin, end);
+	tcase_add_loop_test(tests, each_system_call_fails_once_with_each_errno, 0,
+			    COUNT(functions));
+	tcase_add_loop_test(tests, a_second_system_call_fails_on_the_way_out, 0, COUNT(functions));
+	return suite;
+}

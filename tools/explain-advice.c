@@ -1,0 +1,121 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Why functions of libgmem fail, and what to do. The rule for a function stands before the one for
+ * all of them. A test compares this with the headers: every documented errno has its advice.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "explain.h"
+
+static const struct explain_advice advice[] = {
+	{ EINVAL, "gmem_unmap", "The caller passes what gmem_map() has never returned.",
+	  "Unmap with the address and the size of the mapping, or whole pages of it." },
+	{ EINVAL, "gmem_adopt", "The file has another size than the caller was told.",
+	  "Check that this is the file that was meant; who sent the descriptor may lie." },
+	{ EINVAL, NULL,
+	  "The caller asks for what cannot be. The library looks at ranges, states and options "
+	  "before the kernel is asked.",
+	  "Correct the call. If a guest asked for the range, refuse its request: what guests ask "
+	  "for is hostile input." },
+	{ E2BIG, NULL,
+	  "The options are not initialised, or the program was built for a newer libgmem.",
+	  "Zero the struct and set its size member to sizeof() of it; else use the libgmem that the "
+	  "program was built for." },
+	{ EOPNOTSUPP, "gmem_create",
+	  "The kernel is older than what was asked for, or the VM's type rules it out: before "
+	  "in-place conversion, a VM with private memory cannot have files that start shared.",
+	  "Ask gmemctl probe, or gmem_probe_new() in the program, what this VM can have; fall back "
+	  "to GMEM_INIT_PRIVATE, or to two backings." },
+	{ EOPNOTSUPP, "gmem_convert",
+	  "The kernel does not convert in place (before 7.4, without libgmem's series), "
+	  "kvm.gmem_in_place_conversion is off, the VM has no private memory, or a content policy "
+	  "was asked for that this VM cannot promise, or the level was forced down.",
+	  "gmem_error_get_cause() and gmemctl probe tell which. Without in-place conversion: two "
+	  "backings and KVM_SET_MEMORY_ATTRIBUTES. Without the policy: do not rely on the bytes, "
+	  "copy them." },
+	{ EOPNOTSUPP, NULL, "The running kernel does not offer this, or the level was forced down.",
+	  "gmemctl probe tells what it does offer; check GMEM_LEVEL in the environment." },
+	{ EBADF, "gmem_create", "The number is no open file descriptor.",
+	  "Pass what KVM_CREATE_VM returned; look for a close that came too early." },
+	{ EBADF, "gmem_probe_new", "The number is no open file descriptor.",
+	  "Pass what KVM_CREATE_VM returned; look for a close that came too early." },
+	{ EBADF, NULL, "Something in the program has closed a descriptor that is not its own.",
+	  "Look for a double close. The descriptor of a struct gmem belongs to the library until "
+	  "gmem_release()." },
+	{ ENOTTY, "gmem_adopt", "The descriptor is something else: a memfd, a pipe, a KVM file.",
+	  "Check where the descriptor comes from, and refuse it if somebody else sent it." },
+	{ ENOTTY, NULL, "The descriptor is not a VM: often it is /dev/kvm, or a vCPU.",
+	  "Pass what KVM_CREATE_VM returned." },
+	{ EIO, NULL, "KVM serves a VM only in the process that created it, and while it lives.",
+	  "Use the VM in that process. A forked child can convert and map files, but not create "
+	  "them." },
+	{ EMFILE, NULL, "The process has reached RLIMIT_NOFILE.",
+	  "Raise the limit, or look for descriptors that leak: ls -l /proc/PID/fd." },
+	{ ENFILE, NULL, "The system has reached fs.file-max.",
+	  "Raise it, or look for the process that leaks." },
+	{ ENOMEM, "gmem_map", "No address space is left, there are too many mappings, or a limit.",
+	  "Unmap something, or raise vm.max_map_count or RLIMIT_AS." },
+	{ ENOMEM, "gmem_unmap", "Cutting a hole would make one mapping more than there may be.",
+	  "Unmap whole mappings, or raise vm.max_map_count." },
+	{ ENOMEM, "gmem_allocate", "The system, or a memory cgroup, has no memory left.",
+	  "What is allocated stays; the report tells where it stopped. Free memory or raise the limit "
+	  "of the cgroup, then repeat." },
+	{ ENOMEM, NULL, "The system, or a memory cgroup, has no memory left.",
+	  "Free memory or raise the limit of the cgroup, then repeat: nothing is half done." },
+	{ EAGAIN, "gmem_convert",
+	  "On the way to private nobody may hold a page: a pin for DMA (VFIO, vhost, registered "
+	  "buffers of io_uring), a reference, or a page fault that is just under way.",
+	  "Ask the listeners of the first offset that failed to let go, then convert the whole range "
+	  "again. Nothing has changed its state. A busy function does this in one call." },
+	{ EAGAIN, NULL, "The process locks all memory that it maps, and may not lock that much.",
+	  "Raise RLIMIT_MEMLOCK, or do not use mlockall() with MCL_FUTURE." },
+	{ ECANCELED, NULL, "A page was busy, and the busy function of the options said stop.",
+	  "Nothing has changed its state: convert the whole range again when the page is free." },
+	{ EINTR, NULL, "Signals came.", "Call again: what is done stays done." },
+	{ ENODEV, NULL, "The file was created without mappable.",
+	  "Set mappable in struct gmem_create_options: it cannot be had later." },
+	{ EOVERFLOW, NULL, "The size is more than a pointer of this process can span.",
+	  "Map a smaller range, or build for 64 bits." },
+	{ ENODATA, "gmem_query_next", "The range has no more extents: no failure, the end.",
+	  "Leave the loop." },
+	{ ENODATA, NULL, "The kernel does not tell how a file was created.",
+	  "Pass the flags along with the descriptor." },
+	{ EHWPOISON, NULL, "Memory is broken: the machine has lost the contents of a page.",
+	  "Discard the page and tell the guest (a machine check), or stop the guest." },
+	{ EPERM, "gmem_unmap", "The mapping is sealed (mseal), or seccomp refused munmap.",
+	  "Do not seal what must go away; see gmemctl seccomp for what to allow." },
+	{ EPERM, "gmem_adopt", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp adopt for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_create", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp create for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_map", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp map for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_probe_new", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp probe for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_query_next", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp query for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_get_state", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp query for what to allow; the audit log names the rule." },
+	{ EPERM, "gmem_compare", "A seccomp filter or a security module refused.",
+	  "See gmemctl seccomp query for what to allow; the audit log names the rule." },
+	{ EPERM, NULL, "The file is frozen for a live update, or a seccomp filter refused.",
+	  "Finish or abandon the live update; else see gmemctl seccomp for what to allow." },
+	{ EACCES, NULL, "A security module refused.", "The audit log names the rule." },
+	{ EBADE, NULL,
+	  "The kernel's answer is not part of its interface: an errno that this call never gives, or "
+	  "a number where there is none.",
+	  "Check that the kernel's guest_memfd is the upstream one, that no seccomp filter makes up "
+	  "errnos, and report this with the kernel's version." },
+	{ 0 },
+};
+
+const struct explain_advice *explain_find_advice(const char *call, int code)
+{
+	for (const struct explain_advice *a = advice; a->code; a++)
+		if (a->code == code && (!a->call || !strcmp(a->call, call)))
+			return a;
+	return NULL;
+}

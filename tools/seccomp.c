@@ -1,0 +1,188 @@
+/* SPDX-FileCopyrightText: The libgmem authors */
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+
+#include "seccomp.h"
+#include "uapi/guest_memfd.h"
+
+/* Where the numbers of 32-bit programs have other names. guest_memfd is for 64-bit kernels. */
+#ifndef SYS_mmap
+#define SYS_mmap SYS_mmap2
+#endif
+#ifndef SYS_newfstatat
+#define SYS_newfstatat SYS_fstatat64
+#endif
+
+#define CALL(name)	    #name, SYS_##name, NULL, 0
+#define IOCTL(name, number) "ioctl", SYS_ioctl, name, (uint32_t)(number)
+#define VM		    "VM"
+#define FILE_		    "guest_memfd"
+
+/* What malloc() and free() of the C library may do. */
+#define HEAP                                                                                       \
+	{ CALL(brk), NULL, SECCOMP_C_LIBRARY }, { CALL(mmap), NULL, SECCOMP_C_LIBRARY },           \
+		{ CALL(munmap), NULL, SECCOMP_C_LIBRARY },                                         \
+		{ CALL(mremap), NULL, SECCOMP_C_LIBRARY },                                         \
+		{ CALL(mprotect), NULL, SECCOMP_C_LIBRARY },                                       \
+		{ CALL(madvise), NULL, SECCOMP_C_LIBRARY },                                        \
+		{ CALL(futex), NULL, SECCOMP_C_LIBRARY },                                          \
+	{                                                                                          \
+		CALL(getrandom), NULL, SECCOMP_C_LIBRARY                                           \
+	}
+
+static const char *const probe_functions[] = { "gmem_probe_new", "gmem_probe_free", NULL };
+static const struct seccomp_rule probe_rules[] = {
+	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CREATE_GUEST_MEMFD", GMEM_UAPI_CREATE_GUEST_MEMFD), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_ALWAYS },
+	{ CALL(close), FILE_, SECCOMP_ALWAYS },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const create_functions[] = { "gmem_create", NULL };
+static const struct seccomp_rule create_rules[] = {
+	{ IOCTL("KVM_CREATE_GUEST_MEMFD", GMEM_UAPI_CREATE_GUEST_MEMFD), VM, SECCOMP_ALWAYS },
+	{ "fcntl", SYS_fcntl, "F_SETFD", F_SETFD, FILE_, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_FAILURE },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const adopt_functions[] = { "gmem_adopt", NULL };
+static const struct seccomp_rule adopt_rules[] = {
+	{ CALL(fstatfs), "file", SECCOMP_ALWAYS },
+	/* which one fstat() is depends on the C library */
+	{ CALL(newfstatat), FILE_, SECCOMP_C_LIBRARY },
+	{ CALL(fstat), FILE_, SECCOMP_C_LIBRARY },
+	{ CALL(mmap), FILE_, SECCOMP_ALWAYS },
+	{ CALL(munmap), NULL, SECCOMP_ALWAYS },
+	{ "fcntl", SYS_fcntl, "F_SETFD", F_SETFD, FILE_, SECCOMP_ALWAYS },
+	{ CALL(fallocate), "file", SECCOMP_OLD_KERNEL },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const release_functions[] = { "gmem_release", NULL };
+static const struct seccomp_rule release_rules[] = {
+	{ CALL(close), FILE_, SECCOMP_ALWAYS },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const convert_functions[] = { "gmem_convert", NULL };
+static const struct seccomp_rule convert_rules[] = {
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_ALWAYS },
+	{ CALL(clock_nanosleep), NULL, SECCOMP_BUSY },
+	{ CALL(fallocate), FILE_, SECCOMP_EMULATION },
+	{ CALL(clock_gettime), NULL, SECCOMP_C_LIBRARY },
+	{ 0 },
+};
+
+static const char *const query_functions[] = { "gmem_query_new",  "gmem_query_next",
+					       "gmem_query_free", "gmem_get_state",
+					       "gmem_compare",	  NULL };
+static const struct seccomp_rule query_rules[] = {
+	{ IOCTL("KVM_GUEST_MEMFD_QUERY", GMEM_UAPI_QUERY), FILE_, SECCOMP_ALWAYS },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const map_functions[] = { "gmem_map", "gmem_unmap", NULL };
+static const struct seccomp_rule map_rules[] = {
+	{ CALL(mmap), FILE_, SECCOMP_ALWAYS },
+	{ CALL(munmap), NULL, SECCOMP_ALWAYS },
+	{ 0 },
+};
+
+static const char *const allocate_functions[] = { "gmem_allocate", "gmem_discard", NULL };
+static const struct seccomp_rule allocate_rules[] = {
+	{ CALL(fallocate), FILE_, SECCOMP_ALWAYS },
+	{ 0 },
+};
+
+static const char *const report_functions[] = { "gmem_error_new", "gmem_error_free", NULL };
+static const struct seccomp_rule report_rules[] = {
+	HEAP,
+	{ 0 },
+};
+
+static const char *const other_functions[] = {
+	"gmem_cause_explain",
+	"gmem_cause_name",
+	"gmem_cause_remedy",
+	"gmem_error_explain",
+	"gmem_error_format_json",
+	"gmem_error_get_attempts",
+	"gmem_error_get_call",
+	"gmem_error_get_cause",
+	"gmem_error_get_code",
+	"gmem_error_get_done",
+	"gmem_error_get_first_offset",
+	"gmem_error_get_kernel_code",
+	"gmem_error_get_lost",
+	"gmem_error_get_range",
+	"gmem_error_get_system_call",
+	"gmem_error_name",
+	"gmem_feature_describe",
+	"gmem_feature_name",
+	"gmem_get_creation_flags",
+	"gmem_get_fd",
+	"gmem_get_size",
+	"gmem_guarantee_name",
+	"gmem_is_mappable",
+	"gmem_level_get",
+	"gmem_level_name",
+	"gmem_level_parse",
+	"gmem_level_set",
+	"gmem_policy_name",
+	"gmem_probe_format",
+	"gmem_probe_format_json",
+	"gmem_probe_get_attributes",
+	"gmem_probe_get_creation_flags",
+	"gmem_probe_get_policies",
+	"gmem_probe_get_vm_attributes",
+	"gmem_probe_has",
+	"gmem_state_name",
+	"gmem_version",
+	NULL,
+};
+static const struct seccomp_rule other_rules[] = { { 0 } };
+
+const struct seccomp_part seccomp_parts[] = {
+	{ "probe", "find out what the kernel offers to a VM", probe_functions, probe_rules },
+	{ "create", "create a guest_memfd", create_functions, create_rules },
+	{ "adopt", "take over a guest_memfd", adopt_functions, adopt_rules },
+	{ "release", "close a guest_memfd", release_functions, release_rules },
+	{ "convert", "change the state of a range", convert_functions, convert_rules },
+	{ "query", "ask for the state of a range", query_functions, query_rules },
+	{ "map", "map and unmap shared pages", map_functions, map_rules },
+	{ "allocate", "allocate and discard memory", allocate_functions, allocate_rules },
+	{ "report", "make a failure report", report_functions, report_rules },
+	{ "other", "everything else: no system call", other_functions, other_rules },
+	{ 0 },
+};
+
+static const char *const whens[SECCOMP_WHENS][2] = {
+	[SECCOMP_ALWAYS] = { "always", "" },
+	[SECCOMP_BUSY] = { "busy", "while a page that is to become private is in use" },
+	[SECCOMP_FAILURE] = { "failure", "to find out why the kernel refused" },
+	[SECCOMP_EMULATION] = { "emulation", "if the program lets the zero policy be emulated" },
+	[SECCOMP_OLD_KERNEL] = { "old-kernel",
+				 "where guest_memfd has no file system of its own (Linux 6.18)" },
+	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },
+};
+
+const char *seccomp_when_name(enum seccomp_when when)
+{
+	return whens[when][0];
+}
+
+const char *seccomp_when_describe(enum seccomp_when when)
+{
+	return whens[when][1];
+}
