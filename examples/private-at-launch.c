@@ -1,7 +1,9 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Load a guest image while the memory is shared, and make all of it private at launch.
+ * Load a guest image while the memory is shared, and make all of it private at launch, with the
+ * promise that the image stays what it is. Where nobody can promise that, it has to be loaded by
+ * the VM type's own calls.
  *
  * A page stays busy for as long as somebody in the host holds it. Here nobody does; the function
  * that is called for a busy page shows where a VMM lets go of what it holds.
@@ -40,6 +42,7 @@ static int make_private(struct gmem *ram, struct gmem_error *error)
 	unsigned int busy_attempts = 0;
 	int r;
 
+	options.policy = GMEM_POLICY_PRESERVE;
 	options.busy = let_go;
 	options.busy_data = &busy_attempts;
 	r = gmem_convert(ram, 0, RAM_SIZE, GMEM_STATE_PRIVATE, &options, error);

@@ -80,7 +80,7 @@ static COLD int retry_without_options(const struct asked *asked, int result, uin
 	struct gmem_convert_options options = { 0 };
 
 	gmem_retry_set_defaults(&options);
-	if (gmem_retry(&asked->whole, result, error_offset, &options, &report))
+	if (gmem_retry(&asked->whole, 0, result, error_offset, &options, &report))
 		return 0;
 	return gmem_error_fail(asked->reterr_error, &report);
 }
@@ -153,16 +153,17 @@ static bool discard_step(const struct gmem_step *step, struct gmem_error *report
 }
 
 /* Returns true if the step was converted; else the report says why not. */
-static bool convert_step(const struct gmem_step *step, bool emulate,
+static bool convert_step(const struct gmem_step *step, enum gmem_guarantee guarantee,
 			 struct gmem_convert_options *options, struct gmem_error *report)
 {
+	uint64_t flags = guarantee == GMEM_GUARANTEE_NATIVE ? policy_flags[options->policy] : 0;
 	uint64_t error_offset;
 	int r;
 
-	if (emulate && !discard_step(step, report))
+	if (guarantee == GMEM_GUARANTEE_EMULATED && !discard_step(step, report))
 		return false;
-	r = gmem_step_ask(step, &error_offset);
-	if (r != 0 && !gmem_retry(step, r, error_offset, options, report))
+	r = gmem_step_ask(step, flags, &error_offset);
+	if (r != 0 && !gmem_retry(step, flags, r, error_offset, options, report))
 		return false;
 	/* What happened in this step is not to be told of the next. */
 	report->attempts = 0;
@@ -187,15 +188,13 @@ static __attribute__((noinline)) int convert_with_options(const struct asked *as
 	if (cause)
 		return refuse_policy(asked, options.policy, cause);
 	report.policy = options.policy;
-	if (guarantee == GMEM_GUARANTEE_NATIVE)
-		step.flags = policy_flags[options.policy];
 
 	for (; step.offset < end; step.offset += step.size) {
 		step.size = end - step.offset;
 		if (options.step_size && options.step_size < step.size)
 			step.size = options.step_size;
 		report.done = step.offset - asked->whole.offset;
-		if (!convert_step(&step, guarantee == GMEM_GUARANTEE_EMULATED, &options, &report))
+		if (!convert_step(&step, guarantee, &options, &report))
 			return gmem_error_fail(asked->reterr_error, &report);
 	}
 	if (options.ret_guarantee)
@@ -206,7 +205,7 @@ static __attribute__((noinline)) int convert_with_options(const struct asked *as
 int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_state state,
 		 const struct gmem_convert_options *options, struct gmem_error *reterr_error)
 {
-	struct asked asked = { { gmem, offset, size, state, 0 }, options, reterr_error };
+	struct asked asked = { { gmem, offset, size, state }, options, reterr_error };
 	uint64_t error_offset;
 	int r;
 
@@ -216,7 +215,7 @@ int gmem_convert(struct gmem *gmem, uint64_t offset, uint64_t size, enum gmem_st
 		return refuse(&asked);
 	if (options)
 		return convert_with_options(&asked);
-	r = gmem_step_ask(&asked.whole, &error_offset);
+	r = gmem_step_ask(&asked.whole, 0, &error_offset);
 	if (r == 0)
 		return 0;
 	return retry_without_options(&asked, r, error_offset);

@@ -23,6 +23,7 @@ static const struct gmem_answer policy_answers[] = {
 /* A step that the kernel refused at least once. */
 struct attempts {
 	const struct gmem_step *step;
+	uint64_t flags;
 	struct gmem_convert_options *options;
 	struct gmem_error *report;
 	uint64_t deadline;
@@ -33,7 +34,7 @@ static void set_attempt(const struct attempts *a, int result, uint64_t error_off
 {
 	struct gmem_error *report = a->report;
 	const struct gmem_step *step = a->step;
-	bool refused = result == -EOPNOTSUPP && step->flags;
+	bool refused = result == -EOPNOTSUPP && a->flags;
 
 	gmem_error_set_answer(report, result, refused ? policy_answers : convert_answers);
 	report->attempts++;
@@ -105,17 +106,17 @@ static void charge_for_waiting(struct attempts *a)
 	a->options->timeout_ns = now < a->deadline ? a->deadline - now : 0;
 }
 
-bool gmem_retry(const struct gmem_step *step, int result, uint64_t error_offset,
+bool gmem_retry(const struct gmem_step *step, uint64_t flags, int result, uint64_t error_offset,
 		struct gmem_convert_options *options, struct gmem_error *report)
 {
-	struct attempts a = { .step = step, .options = options, .report = report };
+	struct attempts a = { step, flags, options, report, 0, 0 };
 
 	report->system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
 	set_attempt(&a, result, error_offset);
 	if (result == -EAGAIN)
 		begin(&a);
 	while (result == -EAGAIN && wait_for_busy_page(&a)) {
-		result = gmem_step_ask(step, &error_offset);
+		result = gmem_step_ask(step, flags, &error_offset);
 		if (result == 0) {
 			charge_for_waiting(&a);
 			return true;

@@ -17,15 +17,18 @@ struct gmem_step {
 	uint64_t offset;
 	uint64_t size;
 	enum gmem_state state;
-	/** GMEM_UAPI_CONTENT_ flags that the kernel has announced */
-	uint64_t flags;
 };
 
 /** No offset of a range, whose end is 2^63 at most: tells that the kernel wrote none. */
 #define GMEM_NO_OFFSET UINT64_MAX
 
-/** gmem_step_ask() - the system call; returns what the kernel answered */
-static inline int gmem_step_ask(const struct gmem_step *step, uint64_t *ret_error_offset)
+/**
+ * gmem_step_ask() - the system call; returns what the kernel answered
+ *
+ * @flags: GMEM_UAPI_CONTENT_ flags, which the kernel must have announced
+ */
+static inline int gmem_step_ask(const struct gmem_step *step, uint64_t flags,
+				uint64_t *ret_error_offset)
 {
 	struct gmem_uapi_attributes request;
 	int r;
@@ -35,7 +38,7 @@ static inline int gmem_step_ask(const struct gmem_step *step, uint64_t *ret_erro
 	memset((char *)&request + sizeof(request) / 2, 0, sizeof(request) / 2);
 	request.offset = step->offset;
 	request.size = step->size;
-	request.flags = step->flags;
+	request.flags = flags;
 	if (step->state == GMEM_STATE_PRIVATE)
 		request.attributes = GMEM_UAPI_ATTRIBUTE_PRIVATE;
 	request.error_offset = GMEM_NO_OFFSET;
@@ -51,6 +54,7 @@ void gmem_retry_set_defaults(struct gmem_convert_options *options);
  * gmem_retry() - the first attempt of a step failed: try again as the options say
  *
  * @step: the step; all of it is asked for again each time: the kernel converts all or nothing
+ * @flags: what gmem_step_ask() got
  * @result: what the kernel answered to the first attempt
  * @error_offset: and what it wrote
  * @options: with defaults set; timeout_ns becomes what is left of it for further steps
@@ -58,7 +62,7 @@ void gmem_retry_set_defaults(struct gmem_convert_options *options);
  *
  * Returns true if the step was converted in the end.
  */
-bool gmem_retry(const struct gmem_step *step, int result, uint64_t error_offset,
+bool gmem_retry(const struct gmem_step *step, uint64_t flags, int result, uint64_t error_offset,
 		struct gmem_convert_options *options, struct gmem_error *report);
 
 #endif

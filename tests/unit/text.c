@@ -48,6 +48,31 @@ START_TEST(counts_without_a_buffer)
 }
 END_TEST
 
+START_TEST(writes_strings_as_json_has_them)
+{
+	static const struct {
+		const char *string, *json;
+	} strings[] = {
+		{ NULL, "null" },
+		{ "", "\"\"" },
+		{ "kernel's", "\"kernel's\"" },
+		{ "a \"b\" \\ c", "\"a \\\"b\\\" \\\\ c\"" },
+		{ "line\nnext\ttab\x01", "\"line\\u000anext\\u0009tab\\u0001\"" },
+		{ "UTF-8: \xc3\xa9", "\"UTF-8: \xc3\xa9\"" },
+	};
+	char buffer[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++) {
+		struct gmem_text text = { .buffer = buffer, .size = sizeof(buffer) };
+
+		gmem_text_add_json(&text, strings[i].string);
+		ck_assert_str_eq(buffer, strings[i].json);
+		ck_assert_uint_eq(text.length, strlen(strings[i].json));
+	}
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *suite = suite_create("text");
@@ -56,5 +81,6 @@ Suite *unit_suite(void)
 	tcase_add_test(tests, appends);
 	tcase_add_loop_test(tests, cuts_terminates_and_counts_on_at_every_size, 0, 16);
 	tcase_add_test(tests, counts_without_a_buffer);
+	tcase_add_test(tests, writes_strings_as_json_has_them);
 	return suite;
 }
