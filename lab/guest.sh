@@ -245,8 +245,14 @@ add_share() {
 
 kernel_cmdline() {
 	printf '%s' "$DEFAULT_CMDLINE LAB_STAGE=0 LAB_CYCLES=$CYCLES LAB_LEAKS=$LEAK_SCAN LAB_TTY=${ON_TERMINAL:-0}"
-	# Bookkeeping for a scan that will not be takes a third of the time.
-	[ "$LEAK_SCAN" = 1 ] || printf ' kmemleak=off'
+	if [ "$LEAK_SCAN" = 0 ]; then
+		# Bookkeeping for a scan that will not be takes a third of the time.
+		printf ' kmemleak=off'
+	elif [ "$FLAVOUR" = debug ]; then
+		# The slab allocator's per-CPU sheaves keep addresses of what was allocated from them, in which
+		# kmemleak sees references. A cache with consistency checks has none.
+		printf ' slab_debug=F'
+	fi
 	printf '%s' "$CMDLINE"
 }
 
@@ -329,6 +335,17 @@ forget_relay() {
 	RELAYS=("${keep[@]}")
 }
 
+# how_far STATUS_FILE LAST-STAGE: what was under way when time was up.
+how_far() {
+	local up
+	up=$(sed -n 's/^up //p' "$1" | tail -n 1)
+	if [ "$up" = "$2" ]; then
+		echo "the kernel ${2:+after stage $2 }did not come up"
+	else
+		echo "the command did not end${2:+, in the stage after $2}"
+	fi
+}
+
 # From what the guest said to the exit status.
 judge() {
 	local stage status='' last='' words
@@ -347,7 +364,10 @@ judge() {
 		say "the kernel is tainted by a report that did not reach the console (its end is above)"
 		exit "$REPORT"
 	elif [ "$ENDED" = timeout ]; then
-		die "$TIMED_OUT" "no end after $TIMEOUT s${last:+, in the stage after $last}" "A longer one: --timeout S"
+		# Whoever hung: the kernel may have said something, and must have if it never came up.
+		tail -n 20 "$RUN/console" >&2
+		die "$TIMED_OUT" "no end after $TIMEOUT s: $(how_far "$RUN/status" "$last") (above: the kernel's last messages)" \
+			"A longer one: --timeout S"
 	elif [ -z "$status" ] || { [ "$status" -eq 0 ] && [ "$last" -lt "$CYCLES" ]; }; then
 		cat "$RUN/qemu" >&2
 		tail -n 20 "$RUN/console" >&2

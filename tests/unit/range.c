@@ -56,9 +56,9 @@ START_TEST(agrees_with_arithmetic_that_cannot_overflow)
 		bool good = size > 0 && offset % PAGE == 0 && size % PAGE == 0 &&
 			    (unsigned __int128)offset + size <= file.size;
 
-		ck_assert_msg(good == (gmem_range_check(&file, offset, size) == GMEM_CAUSE_NONE),
-			      "seed %u: offset 0x%llx, size 0x%llx", first_seed,
-			      (unsigned long long)offset, (unsigned long long)size);
+		must(good == (gmem_range_check(&file, offset, size) == GMEM_CAUSE_NONE),
+		     "seed %u: offset 0x%llx, size 0x%llx", first_seed, (unsigned long long)offset,
+		     (unsigned long long)size);
 	}
 }
 END_TEST

@@ -60,7 +60,7 @@ static volatile bool refusing;
 
 static void expect(const struct call *call, int result, uint64_t output)
 {
-	ck_assert_uint_lt(expected_calls, MAX_CALLS);
+	must(expected_calls < MAX_CALLS, "more than %d calls are expected", MAX_CALLS);
 	script[expected_calls++] = (struct expected){ *call, result, output, NULL, 0, 0 };
 }
 
@@ -69,17 +69,16 @@ static void check_call(const struct call *call, const struct call *expected)
 	const char *name = operation_names[call->operation];
 	int i;
 
-	ck_assert_msg(call->operation == expected->operation && call->fd == expected->fd,
-		      "call %zu: %s on fd %d instead of %s on fd %d", made_calls + 1, name,
-		      call->fd, operation_names[expected->operation], expected->fd);
+	must(call->operation == expected->operation && call->fd == expected->fd,
+	     "call %zu: %s on fd %d instead of %s on fd %d", made_calls + 1, name, call->fd,
+	     operation_names[expected->operation], expected->fd);
 	for (i = 0; i < 4; i++)
-		ck_assert_msg(call->arguments[i] == expected->arguments[i],
-			      "call %zu, %s: argument %d is 0x%" PRIx64 " instead of 0x%" PRIx64,
-			      made_calls + 1, name, i, call->arguments[i], expected->arguments[i]);
-	ck_assert_msg(call->bytes_size == expected->bytes_size &&
-			      !memcmp(call->bytes, expected->bytes, call->bytes_size),
-		      "call %zu: the ioctl's struct has other contents than expected",
-		      made_calls + 1);
+		must(call->arguments[i] == expected->arguments[i],
+		     "call %zu, %s: argument %d is 0x%" PRIx64 " instead of 0x%" PRIx64,
+		     made_calls + 1, name, i, call->arguments[i], expected->arguments[i]);
+	must(call->bytes_size == expected->bytes_size &&
+		     !memcmp(call->bytes, expected->bytes, call->bytes_size),
+	     "call %zu: the ioctl's struct has other contents than expected", made_calls + 1);
 }
 
 static struct expected *make(const struct call *call)
@@ -87,8 +86,8 @@ static struct expected *make(const struct call *call)
 	bool was_refusing = refusing;
 
 	refusing = false;
-	ck_assert_msg(made_calls < expected_calls, "unexpected %s on fd %d after all %zu calls",
-		      operation_names[call->operation], call->fd, expected_calls);
+	must(made_calls < expected_calls, "unexpected %s on fd %d after all %zu calls",
+	     operation_names[call->operation], call->fd, expected_calls);
 	check_call(call, &script[made_calls].call);
 	refusing = was_refusing;
 	return &script[made_calls++];

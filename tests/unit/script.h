@@ -27,6 +27,16 @@
 /** Nothing is written to error_offset. */
 #define NOT_WRITTEN UINT64_MAX
 
+/**
+ * As ck_assert_msg(), for what is asserted tens of thousands of times: libcheck sends a message to
+ * its parent process for each assertion that holds, too, which under valgrind is most of the time.
+ */
+#define must(condition, ...)                                                                       \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg(__VA_ARGS__);                                                 \
+	} while (0)
+
 /** Take the place of the kernel; every test calls it through a fixture. */
 void script_begin(void);
 /** Fail the test if an expected call did not come. */

@@ -62,9 +62,9 @@ void check_every_errno(const char *function, const int *documented, int (*answer
 
 	for (code = 1; code <= 4095; code++) {
 		result = answer(-code);
-		ck_assert_msg(is_documented(documented, result),
-			      "%s returned %d (%s), which is not documented, for %s", function,
-			      result, gmem_error_name(result), gmem_error_name(code));
+		must(is_documented(documented, result),
+		     "%s returned %d (%s), which is not documented, for %s", function, result,
+		     gmem_error_name(result), gmem_error_name(code));
 	}
 }
 
