@@ -160,10 +160,11 @@ struct gmem_convert_options {
  * Steps. The kernel holds the file's lock for all of a range, which stops page faults and other
  * conversions of the file; seconds, for a huge range. With step_size the range is cut into steps of
  * that size, in the order of the file, each a conversion of its own. If a step fails those before
- * it stay converted: gmem_error_get_done() tells how many bytes from the start that is, everything
- * after is as it was, and calling again for the whole range is right. Nothing is rolled back: that
- * could fail like the step did, and bytes would not come back. Others can see a range that is half
- * converted.
+ * it stay converted: gmem_error_get_done() tells how many bytes from the start that is, and
+ * everything after is as it was. Call again for what is left, or for the whole range: but not with
+ * the zero policy if somebody may have written to what was done, because it would be zeroed again.
+ * Nothing is rolled back: that could fail like the step did, and bytes would not come back. Others
+ * can see a range that is half converted.
  *
  * Without steps and emulation this is one system call on success, and no allocation. No conversion
  * allocates.
@@ -188,7 +189,8 @@ struct gmem_convert_options {
  * result is that of some order.
  *
  * Source: KVM_SET_MEMORY_ATTRIBUTES2 on a guest_memfd, as applied for Linux 7.4 (128 bytes, on the
- * guest_memfd, flags 0), in Documentation/virt/kvm/api.rst.
+ * guest_memfd, flags 0), in Documentation/virt/kvm/api.rst; "Content policies" there in libgmem's
+ * series.
  *
  * Example:
  *   // The guest asked to share one page; later it takes it back.
