@@ -133,6 +133,7 @@ enum guestvm_op {
 			   * if none does; value2: what was found there */
 	GUESTVM_CHECKSUM, /* gpa, size                 -> as guestvm_checksum() */
 	GUESTVM_COPY,	  /* to gpa, from gpa, size    forwards, may overlap if to < from */
+	GUESTVM_MOVE,	  /* to gpa, from gpa          a u64 by one instruction */
 	GUESTVM_ADD,	  /* gpa, delta, times (>= 1)  atomic adds -> the u64 after the last add */
 	GUESTVM_MAP_GPA,  /* gpa, pages of 4 KiB, attributes: KVM_HC_MAP_GPA_RANGE -> what it
 			   * returned. Nothing is checked, so that hostile requests can be made. */
