@@ -391,8 +391,8 @@ void try_path(const struct path *path, const char *program, const char *test)
 		skip_case(test, "%s: this machine has no such thing", path->text);
 		return;
 	}
-	print_path_row(path->text, path->how ? path->how : outcome_name(path->refusal),
-		       "same process, forked child, process that was sent the file", program, test);
+	print_path_row(path->text, path->how ? path->how : outcome_name(path->refusal), "all three",
+		       program, test);
 }
 
 /* ---- debuggers ---- */
