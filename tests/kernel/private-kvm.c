@@ -9,12 +9,17 @@
 #include "private-path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +34,9 @@
 /* Linux: arch/x86/include/uapi/asm/kvm_para.h, include/hyperv/hvgdk.h */
 #define MSR_WALL_CLOCK	 0x4b564d00
 #define MSR_SYSTEM_TIME	 0x4b564d01
+#define MSR_ASYNC_PF	 0x4b564d02
 #define MSR_STEAL_TIME	 0x4b564d03
+#define ASYNC_PF_ON	 (1 | 2 | 8) /* enabled, at every privilege level, by interrupt */
 #define MSR_HV_GUEST_OS	 0x40000000
 #define MSR_HV_HYPERCALL 0x40000001
 
@@ -121,11 +128,11 @@ static struct guestvm *guest;
 static int gmem;
 static uint8_t *mapped;
 
-static void open_guest(void)
+static void open_guest_with(const struct guestvm_options *options)
 {
 	const char *step = NULL;
 	struct guestvm_slot slot = { .gpa = GPA, .size = FILE_SIZE };
-	int err = guestvm_create(&(struct guestvm_options){ .type = VM_PROTECTED }, &guest, &step);
+	int err = guestvm_create(options, &guest, &step);
 
 	ck_assert_msg(!err, "%s: %s", step, strerror(-err));
 	gmem = new_gmem(guestvm_vm_fd(guest), FILE_SIZE, MAPPABLE | INIT_SHARED);
@@ -134,6 +141,11 @@ static void open_guest(void)
 	slot.userspace_addr = (uintptr_t)mapped;
 	must_give(guestvm_set_slot(guest, &slot), 0);
 	fill_page(mapped, 0, ROUND);
+}
+
+static void open_guest(void)
+{
+	open_guest_with(&(struct guestvm_options){ .type = VM_PROTECTED });
 }
 
 static void close_guest(void)
@@ -282,6 +294,121 @@ START_TEST(kvm_does_not_emulate_a_store_to_a_private_page)
 	print_path_row("store of an emulated instruction",
 		       "MMIO exit: userspace is given the value", "KVM, slot on the file", PROGRAM,
 		       "kvm_does_not_emulate_a_store_to_a_private_page");
+}
+END_TEST
+
+/* ---- asynchronous page faults ---- */
+
+#define ABSENT (2ULL << 30) /* memory that the host has yet to bring in */
+
+static int open_userfaultfd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	/* Also of faults that KVM takes on behalf of the guest. */
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	ck_assert_msg(fd >= 0, "userfaultfd: %s", strerror(errno));
+	ck_assert(!ioctl(fd, UFFDIO_API, &api));
+	return fd;
+}
+
+/* A page of the guest's memory that is not there until bring_in(). */
+static uint8_t *make_absent(int faults)
+{
+	uint8_t *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = {
+		.range = { (uintptr_t)at, PAGE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct guestvm_slot slot = {
+		.slot = 1,
+		.gpa = ABSENT,
+		.size = PAGE,
+		.gmem_fd = -1,
+		.userspace_addr = (uintptr_t)at,
+	};
+
+	ck_assert(at != MAP_FAILED && !ioctl(faults, UFFDIO_REGISTER, &range));
+	must_give(guestvm_set_slot(guest, &slot), 0);
+	return at;
+}
+
+static void bring_in(int faults, uint8_t *at)
+{
+	static uint8_t bytes[PAGE];
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)at,
+		.src = (uintptr_t)bytes,
+		.len = PAGE,
+	};
+
+	ck_assert(!ioctl(faults, UFFDIO_COPY, &copy));
+}
+
+static void *read_absent(void *ret_result)
+{
+	struct guestvm_cmd command = { GUESTVM_READ8, { ABSENT } };
+
+	return (void *)(intptr_t)guestvm_run(guest, 0, &command, ret_result);
+}
+
+/*
+ * How the guest comes out when it reads what is not there. By then KVM has told it by a write to
+ * @GPA, or has tried to.
+ */
+static enum guestvm_exit fault_asynchronously(bool private)
+{
+	struct guestvm_result result = { 0 };
+	struct pollfd fault;
+	bool brought = false;
+	pthread_t thread;
+	uint8_t *at;
+	void *err;
+
+	open_guest_with(&(struct guestvm_options){
+		.type = VM_PROTECTED, .no_hypercall_exit = true, .irqchip = true });
+	memset(mapped, 0, PAGE);
+	must_give(set_msr(guest, MSR_ASYNC_PF, GPA | ASYNC_PF_ON), 0);
+	must_give(convert(gmem, 0, PAGE, private ? PRIVATE : SHARED), 0);
+	fault = (struct pollfd){ .fd = open_userfaultfd(), .events = POLLIN };
+	at = make_absent(fault.fd);
+	ck_assert(!pthread_create(&thread, NULL, read_absent, &result));
+	/*
+	 * A guest that was told comes to its end, which waits for the page if that is on its way by
+	 * then. A guest that could not be told waits for the page, and for more.
+	 */
+	do {
+		if (poll(&fault, 1, 10) != 1 || brought)
+			continue;
+		if (private)
+			must_give(guestvm_kick(guest, 0), 0);
+		bring_in(fault.fd, at);
+		brought = true;
+	} while (pthread_tryjoin_np(thread, &err));
+	ck_assert_int_eq((int)(intptr_t)err, 0);
+	must_give(convert(gmem, 0, PAGE, SHARED), 0);
+	close(fault.fd);
+	return result.exit;
+}
+
+START_TEST(kvm_does_not_tell_of_a_page_fault_in_a_private_page)
+{
+	for (int i = 0; i < 3; i++) {
+		uint32_t reason;
+
+		/* It has no handler for the fault that it is told of, so that is its end. */
+		ck_assert_int_eq(fault_asynchronously(false), GUESTVM_SHUTDOWN);
+		memcpy(&reason, mapped, sizeof(reason));
+		ck_assert_uint_eq(reason, 1);
+		close_guest();
+
+		ck_assert_int_eq(fault_asynchronously(true), GUESTVM_KICKED);
+		ck_assert_msg(page_is_zero(mapped), "KVM wrote to a private page");
+		close_guest();
+	}
+	print_path_row("asynchronous page fault (MSR 0x4b564d02)",
+		       "not written, the guest waits for the page", "KVM, slot on the file",
+		       PROGRAM, "kvm_does_not_tell_of_a_page_fault_in_a_private_page");
 }
 END_TEST
 
@@ -453,6 +580,7 @@ int main(void)
 {
 	Suite *suite = suite_create(PROGRAM);
 	TCase *own = new_case(suite, "own slot");
+	TCase *asynchronous = new_case(suite, "asynchronous");
 	TCase *alias = new_case(suite, "ordinary slot");
 
 	need_in_place();
@@ -463,6 +591,7 @@ int main(void)
 	tcase_add_test(own, a_request_cannot_be_read_from_a_private_page);
 	tcase_add_test(own, extents_cannot_be_written_to_a_private_page);
 	tcase_add_test(own, another_process_cannot_use_the_vm);
+	tcase_add_test(asynchronous, kvm_does_not_tell_of_a_page_fault_in_a_private_page);
 	tcase_add_test(alias, not_by_a_load_of_another_guest);
 	tcase_add_test(alias, not_by_a_store_of_another_guest);
 	tcase_add_test(alias, not_by_wall_clock_of_another_guest);

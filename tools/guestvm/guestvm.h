@@ -66,6 +66,12 @@ struct guestvm_options {
 	unsigned int type;	/* GUESTVM_TYPE_* or any number the kernel may know */
 	unsigned int vcpus;	/* 1 to GUESTVM_VCPUS_MAX; 0 means 1 */
 	bool no_hypercall_exit; /* leave KVM_CAP_EXIT_HYPERCALL off even where offered */
+	/*
+	 * Interrupt controllers in the kernel, and interrupts on. A command that is done then comes
+	 * out as nothing but GUESTVM_KICKED: the kernel itself waits for an interrupt. Needs
+	 * no_hypercall_exit.
+	 */
+	bool irqchip;
 };
 
 /*

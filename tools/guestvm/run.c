@@ -124,7 +124,7 @@ static int start(struct guestvm *vm, struct guestvm_vcpu *vcpu, const struct gue
 {
 	const unsigned char *routine = routines[cmd->op];
 	struct kvm_regs regs = {
-		.rflags = 2,
+		.rflags = 2 | (vm->irqchip ? 1 << 9 : 0), /* IF */
 		.rdi = cmd->arg[0],
 		.rsi = cmd->arg[1],
 		.rdx = cmd->arg[2],
