@@ -287,7 +287,7 @@ static unsigned long long number_after(const char *text, const char *name)
 
 START_TEST(memory_of_private_pages_is_counted_as_unevictable)
 {
-	const uint64_t size = 64 * MIB;
+	const uint64_t size = 8 * MIB;
 	unsigned long long before, after;
 	int file = new_gmem(guestvm_vm_fd(guest), size, INIT_PRIVATE);
 

@@ -43,9 +43,9 @@
 static int set_msr(struct guestvm *guest, uint32_t index, uint64_t value)
 {
 	struct {
-		struct kvm_msrs header;
+		uint32_t count, pad; /* struct kvm_msrs, of one entry */
 		struct kvm_msr_entry entry;
-	} msrs = { { .nmsrs = 1 }, { .index = index, .data = value } };
+	} msrs = { 1, 0, { .index = index, .data = value } };
 	int set = ioctl(guestvm_vcpu_fd(guest, 0), KVM_SET_MSRS, &msrs);
 
 	return set < 0 ? -errno : set == 1 ? 0 : -EIO;

@@ -54,7 +54,7 @@ void try_path(const struct path *path, const char *program, const char *test);
 void print_path_row(const char *path, const char *refusal, const char *from, const char *program,
 		    const char *test);
 
-/* Whether this machine lacks what @path needs; then says so and the test is over. */
+/* A test that tries one path: its name, then the members of its struct path. */
 #define PATH_TEST(program, name, ...)                                                              \
 	START_TEST(name)                                                                           \
 	{                                                                                          \
