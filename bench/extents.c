@@ -58,6 +58,16 @@ static int new_file(struct bench_vm *vm, uint64_t most)
 	return vm->gmem < 0 ? -errno : 0;
 }
 
+/* Where there is no query there is nothing to measure. */
+static int add_query(int gmem, uint64_t extents, struct results *results)
+{
+	int err = measure_query(gmem, 2 * extents * PAGE, &results->queries[results->n_queries]);
+
+	if (!err)
+		results->n_queries++;
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
 int measure_extents(uint64_t most, struct results *results)
 {
 	struct bench_vm vm;
@@ -74,6 +84,8 @@ int measure_extents(uint64_t most, struct results *results)
 			err = convert(vm.gmem, 2 * made, true);
 		if (!err)
 			err = measure(vm.gmem, extents, &results->extents[results->n_extents++]);
+		if (!err)
+			err = add_query(vm.gmem, extents, results);
 	}
 	if (err)
 		fprintf(stderr, "convert: extents: %s\n", strerror(-err));

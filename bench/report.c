@@ -231,6 +231,22 @@ static void print_extents(const struct results *results)
 	printf("  ],\n");
 }
 
+static void print_queries(const struct results *results)
+{
+	printf("  \"query\": [\n");
+	for (int i = 0; i < results->n_queries; i++) {
+		const struct query_row *row = &results->queries[i];
+
+		printf("    {\"extents\": %llu, \"room\": %d, \"ticks_per_extent\": %.1f, "
+		       "\"ticks_per_extent_counted\": %.1f, \"one\": %llu, \"grown\": %llu}%s\n",
+		       (unsigned long long)row->extents, QUERY_ROOM,
+		       (double)row->all / (double)row->extents,
+		       (double)row->counted / (double)row->extents, (unsigned long long)row->one,
+		       (unsigned long long)row->grown, i + 1 < results->n_queries ? "," : "");
+	}
+	printf("  ],\n");
+}
+
 static void print_calls(const struct results *results)
 {
 	static const char *const directions[] = { "to_shared", "to_private" };
@@ -266,6 +282,7 @@ bool report_print(const struct results *results, const struct reference *referen
 	print_rows(results);
 	print_calls(results);
 	print_extents(results);
+	print_queries(results);
 	good = print_bars(results);
 	printf("}\n");
 	return good;

@@ -5,6 +5,9 @@
  * promise. Every combination of imitated VM type, direction and policy is tried on pages of either
  * state, allocated and not. The imitation (a parameter of kvm) makes a software-protected VM treat
  * content like others do.
+ *
+ * What comes of each combination is printed as a row of doc/content-policies.md, which
+ * tests/kernel/tables collects.
  */
 #include "kernel.h"
 
@@ -135,7 +138,8 @@ static enum content content_of(int page)
 }
 
 /* Makes all pages readable without touching a byte, and compares. */
-static void check_contents(int imitation, uint64_t policy, uint64_t state, bool refused)
+static void check_contents(int imitation, uint64_t policy, uint64_t state, bool refused,
+			   enum content ret_found[PAGES])
 {
 	imitate(NONE);
 	must_give(convert(gmem, 0, PAGES * PAGE, SHARED), 0);
@@ -148,6 +152,7 @@ static void check_contents(int imitation, uint64_t policy, uint64_t state, bool 
 			      imitations[imitation], policy_names[policy],
 			      state == PRIVATE ? "private" : "shared", page_names[page],
 			      content_names[found], content_names[expected]);
+		ret_found[page] = found;
 	}
 }
 
@@ -164,22 +169,74 @@ static void check_states(uint64_t state, bool refused)
 	}
 }
 
+/* What was found, for each of the pages. */
+static void print_rows(const char *type, const char *imitated, uint64_t state, const char *policy,
+		       int ret, const enum content found[PAGES])
+{
+	for (int page = 0; page < PAGES; page++) {
+		bool stays = page == STAYS_ALLOCATED || page == STAYS_ABSENT;
+		bool private = (state == PRIVATE) == stays;
+
+		printf("# row content-policies | %s | %s | %s | %s | %s | %s | %s | %s |\n", type,
+		       imitated, state == PRIVATE ? "to private" : "to shared", policy,
+		       private ? "private" : "shared",
+		       page == CHANGES_ALLOCATED || page == STAYS_ALLOCATED ? "yes" : "no",
+		       ret ? error_name(-ret) : "0", content_names[found[page]]);
+	}
+	fflush(stdout);
+}
+
 START_TEST(a_policy_is_kept_or_refused)
 {
 	int imitation = _i / (NR_POLICIES * 2);
 	uint64_t policy = policies[_i / 2 % NR_POLICIES];
 	uint64_t state = _i % 2 ? PRIVATE : SHARED;
 	int expected = expected_result(imitation, policy, state);
+	enum content found[PAGES];
 	uint64_t error_offset;
+	int ret;
 
 	open_before(state);
 	imitate(imitation);
-	must_give(convert_with(0, PAGES * PAGE, state, policy, &error_offset), expected);
-	if (expected)
+	ret = convert_with(0, PAGES * PAGE, state, policy, &error_offset);
+	must_give(ret, expected);
+	if (ret)
 		ck_assert_uint_eq(error_offset, 0);
-	check_states(state, expected);
-	check_contents(imitation, policy, state, expected);
+	check_states(state, ret);
+	check_contents(imitation, policy, state, ret, found);
+	print_rows("software-protected", imitations[imitation], state,
+		   policy_names[_i / 2 % NR_POLICIES], ret, found);
 	close_after();
+}
+END_TEST
+
+/* All of its memory is shared, and that is that, whatever others are made to imitate. */
+START_TEST(a_vm_without_private_memory_has_no_policies)
+{
+	uint64_t policy = policies[_i / 2 % NR_POLICIES];
+	uint64_t state = _i % 2 ? PRIVATE : SHARED;
+
+	imitate(_i / 2 % NR_IMITATIONS);
+	vm = new_vm(VM_DEFAULT);
+	gmem = new_gmem(vm, 2 * PAGE, MAPPABLE | INIT_SHARED);
+	mapped = map_gmem(gmem, 0, 2 * PAGE);
+	fill_page(mapped, 0, ROUND);
+	for (int page = 0; page < 2; page++) {
+		int ret = convert_with(page * PAGE, PAGE, state, policy, NULL);
+		enum content found = content_of(page);
+
+		must_give(ret, -EINVAL);
+		ck_assert_int_eq(found, page ? ZEROED : KEPT);
+		printf("# row content-policies | default | | %s | %s | shared | %s | %s | %s |\n",
+		       state == PRIVATE ? "to private" : "to shared",
+		       policy_names[_i / 2 % NR_POLICIES], page ? "no" : "yes", error_name(-ret),
+		       content_names[found]);
+		fflush(stdout);
+	}
+	munmap(mapped, 2 * PAGE);
+	close(gmem);
+	close(vm);
+	imitate(NONE);
 }
 END_TEST
 
@@ -260,6 +317,7 @@ int main(void)
 	if (!system_capability(GMEM_CAP_CONTENT_POLICIES))
 		skip_all("this kernel has no content policies");
 	tcase_add_loop_test(table, a_policy_is_kept_or_refused, 0, NR_IMITATIONS * NR_POLICIES * 2);
+	tcase_add_loop_test(table, a_vm_without_private_memory_has_no_policies, 0, NR_POLICIES * 2);
 	tcase_add_loop_test(rules, zeroing_a_range_that_has_the_state_already_zeroes_it, 0, 2);
 	tcase_add_test(rules, zeroing_stays_in_the_range);
 	tcase_add_test(rules, a_refusal_reports_the_start_of_the_range);

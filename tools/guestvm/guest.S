@@ -132,6 +132,11 @@ ROUTINE copy
 	jmp	1b
 2:	DONE
 
+	/* One instruction with two operands in memory: the one KVM has to emulate if either is MMIO. */
+ROUTINE move
+	movsq
+	DONE
+
 ROUTINE add
 1:	lock addq %rsi, (%rdi)
 	decq	%rdx

@@ -66,6 +66,12 @@ struct guestvm_options {
 	unsigned int type;	/* GUESTVM_TYPE_* or any number the kernel may know */
 	unsigned int vcpus;	/* 1 to GUESTVM_VCPUS_MAX; 0 means 1 */
 	bool no_hypercall_exit; /* leave KVM_CAP_EXIT_HYPERCALL off even where offered */
+	/*
+	 * Interrupt controllers in the kernel, and interrupts on. A command that is done then comes
+	 * out as nothing but GUESTVM_KICKED: the kernel itself waits for an interrupt. Needs
+	 * no_hypercall_exit.
+	 */
+	bool irqchip;
 };
 
 /*
@@ -133,6 +139,7 @@ enum guestvm_op {
 			   * if none does; value2: what was found there */
 	GUESTVM_CHECKSUM, /* gpa, size                 -> as guestvm_checksum() */
 	GUESTVM_COPY,	  /* to gpa, from gpa, size    forwards, may overlap if to < from */
+	GUESTVM_MOVE,	  /* to gpa, from gpa          a u64 by one instruction */
 	GUESTVM_ADD,	  /* gpa, delta, times (>= 1)  atomic adds -> the u64 after the last add */
 	GUESTVM_MAP_GPA,  /* gpa, pages of 4 KiB, attributes: KVM_HC_MAP_GPA_RANGE -> what it
 			   * returned. Nothing is checked, so that hostile requests can be made. */

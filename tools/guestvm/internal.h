@@ -56,6 +56,7 @@ struct guestvm {
 	unsigned int type;
 	bool hypercall_exit;
 	bool vmmcall;
+	bool irqchip;
 	unsigned char *own;
 	size_t run_size;
 	unsigned int vcpus;

@@ -15,7 +15,7 @@ extern const unsigned char guestvm_blob[];
 /* clang-format off */
 #define ROUTINES(X) \
 	X(read8) X(read64) X(write8) X(write64) X(set) X(compare) X(fill) X(check) X(checksum) \
-	X(copy) X(add) X(map_gpa_svm) X(map_gpa_vmx) X(spin_read) X(spin_write) X(spin_add)
+	X(copy) X(move) X(add) X(map_gpa_svm) X(map_gpa_vmx) X(spin_read) X(spin_write) X(spin_add)
 #define DECLARE(name) extern const unsigned char guestvm_op_##name[];
 ROUTINES(DECLARE)
 /* clang-format on */
@@ -31,6 +31,7 @@ static const unsigned char *const routines[GUESTVM_OPS] = {
 	[GUESTVM_CHECK] = guestvm_op_check,
 	[GUESTVM_CHECKSUM] = guestvm_op_checksum,
 	[GUESTVM_COPY] = guestvm_op_copy,
+	[GUESTVM_MOVE] = guestvm_op_move,
 	[GUESTVM_ADD] = guestvm_op_add,
 	[GUESTVM_MAP_GPA] = guestvm_op_map_gpa_vmx,
 	[GUESTVM_SPIN_READ] = guestvm_op_spin_read,
@@ -52,6 +53,7 @@ static bool cmd_ok(const struct guestvm_cmd *cmd)
 	case GUESTVM_READ64:
 	case GUESTVM_WRITE8:
 	case GUESTVM_WRITE64:
+	case GUESTVM_MOVE:
 	case GUESTVM_MAP_GPA:
 		return true;
 	case GUESTVM_SET:
@@ -122,7 +124,7 @@ static int start(struct guestvm *vm, struct guestvm_vcpu *vcpu, const struct gue
 {
 	const unsigned char *routine = routines[cmd->op];
 	struct kvm_regs regs = {
-		.rflags = 2,
+		.rflags = 2 | (vm->irqchip ? 1 << 9 : 0), /* IF */
 		.rdi = cmd->arg[0],
 		.rsi = cmd->arg[1],
 		.rdx = cmd->arg[2],

@@ -280,6 +280,11 @@ static int make_vm(struct guestvm *vm, const struct guestvm_options *opt, const 
 	err = make_own_memory(vm);
 	if (err < 0)
 		return step_failed(reterr_step, "KVM_SET_USER_MEMORY_REGION", err);
+	if (vm->irqchip) {
+		err = vm_ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0);
+		if (err < 0)
+			return step_failed(reterr_step, "KVM_CREATE_IRQCHIP", err);
+	}
 	err = vm_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (err < 0)
 		return step_failed(reterr_step, "KVM_GET_VCPU_MMAP_SIZE", err);
@@ -308,6 +313,8 @@ int guestvm_create(const struct guestvm_options *opt, struct guestvm **ret_vm,
 
 	if (opt->vcpus > GUESTVM_VCPUS_MAX)
 		return step_failed(reterr_step, "number of vCPUs", -EINVAL);
+	if (opt->irqchip && !opt->no_hypercall_exit)
+		return step_failed(reterr_step, "irqchip without no_hypercall_exit", -EINVAL);
 	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return step_failed(reterr_step, "memory", -ENOMEM);
@@ -315,6 +322,7 @@ int guestvm_create(const struct guestvm_options *opt, struct guestvm **ret_vm,
 	vm->type = opt->type;
 	vm->vcpus = opt->vcpus ? opt->vcpus : 1;
 	vm->vmmcall = cpu_has_vmmcall();
+	vm->irqchip = opt->irqchip;
 	for (unsigned int i = 0; i < vm->vcpus; i++) {
 		vm->vcpu[i].fd = -1;
 		pthread_mutex_init(&vm->vcpu[i].lock, NULL);
