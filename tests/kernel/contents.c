@@ -24,7 +24,7 @@
 #define PRESERVE GMEM_UAPI_CONTENT_PRESERVE
 
 #define GPA   (1ULL << 30)
-#define PAGES 512
+#define PAGES 256
 #define SIZE  (PAGES * PAGE)
 
 static struct guestvm *guest;
