@@ -7,7 +7,9 @@
 # The command's output leaves the guest through virtio ports into named pipes, and from there to
 # where the lab's own output goes; the kernel's messages go to a file. lab/init.c is the other side.
 
-readonly DEFAULT_CMDLINE="console=ttyS0 loglevel=5 panic=-1 oops=panic kho=on liveupdate=on kvm.gmem_in_place_conversion=1"
+# no_timer_check: the kernel would count timer ticks against a loop, and on a busy machine, where QEMU
+# delivers too few, hang or panic for that ("IO-APIC + timer doesn't work").
+readonly DEFAULT_CMDLINE="console=ttyS0 loglevel=5 no_timer_check panic=-1 oops=panic kho=on liveupdate=on kvm.gmem_in_place_conversion=1"
 
 help_options() {
 	cat <<'HELP'
