@@ -12,6 +12,7 @@ headers.py examples HEADER...                 the examples, as C
 A comment that cannot be read is an error: the headers are the only source.
 """
 import argparse
+import os
 import re
 import sys
 
@@ -28,6 +29,7 @@ class Item:
         self.text = []  # paragraphs: lists of lines
         self.sections = {}  # "Errors:" -> lines
         self.declaration = ""
+        self.header = ""
         self.members = []  # (declaration, text)
 
 
@@ -98,6 +100,7 @@ def parse(headers):
         pattern = r"/\*\*\n((?:(?!\*/).)*)\*/\n((?:GMEM_API|struct|enum|typedef)[^;{]*)([;{])"
         for match in re.finditer(pattern, text, re.S):
             item = parse_comment(match[1], header)
+            item.header = os.path.basename(header)
             item.declaration = " ".join(match[2].split())
             if match[3] == "{":
                 end = text.index("\n};", match.end())
@@ -201,12 +204,16 @@ def errors(item):
     return found
 
 
+LIVE_UPDATE = ("session.h", "preserve.h", "blob.h", "store.h")
+
+
 def see_also(item, items):
     names = {n for p in item.text for line in p for n in re.findall(r"(gmem_\w+)\(\)", line)}
     names |= {n for lines in item.sections.values() for n in re.findall(r"(gmem_\w+)\(",
                                                                        " ".join(lines))}
     names = sorted((n for n in names if n in items and n != item.name))
-    references = [(n, "3") for n in names] + [("gmem", "7"), ("gmem_conversion", "7")]
+    topic = "gmem_live_update" if item.header in LIVE_UPDATE else "gmem_conversion"
+    references = [(n, "3") for n in names] + [("gmem", "7"), (topic, "7")]
     return [f".Xr {n} {s}" + (" ," if i + 1 < len(references) else "")
             for i, (n, s) in enumerate(references)]
 
@@ -297,9 +304,10 @@ def write_examples(items, order):
            "#include <unistd.h>\n"]
     for name in order:
         head = (f"int example_{name}(int vm_fd, struct gmem *gmem, struct gmem_probe *probe,\n"
-                "\tstruct gmem_error *error)")
+                "\tstruct gmem_session *session, struct gmem_blob *blob, struct gmem_error *error)")
         body = "\n".join("\t" + line for line in trimmed(items[name].sections["Example:"]))
         out.append(f"{head};\n{head}\n{{\n\t(void)vm_fd, (void)gmem, (void)probe, (void)error;\n"
+                       f"\t(void)session, (void)blob;\n"
                    f"\t{{\n{body}\n\t}}\n\treturn 0;\n}}\n")
     return "\n".join(out)
 
