@@ -38,6 +38,12 @@ struct gmem;
 /** struct gmem_probe - what the kernel offers to one VM, made by gmem_probe_new() */
 struct gmem_probe;
 
+/** struct gmem_space - guest-physical memory: slots onto files, made by gmem_space_new() */
+struct gmem_space;
+
+/** struct gmem_listener - a host user of shared memory, made by gmem_listener_add() */
+struct gmem_listener;
+
 /** struct gmem_error - the report of a failure, made by gmem_error_new() */
 struct gmem_error;
 
