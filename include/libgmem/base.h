@@ -47,4 +47,10 @@ struct gmem_listener;
 /** struct gmem_error - the report of a failure, made by gmem_error_new() */
 struct gmem_error;
 
+/** struct gmem_session - a session of a live update, made by gmem_session_create() and the like */
+struct gmem_session;
+
+/** struct gmem_blob - what a VMM notes down for after a live update, made by gmem_blob_new() */
+struct gmem_blob;
+
 #endif

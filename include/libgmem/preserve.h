@@ -21,9 +21,6 @@
 
 GMEM_BEGIN_DECLS
 
-/** struct gmem_blob - what the VMM notes down about a VM, see blob.h */
-struct gmem_blob;
-
 /**
  * gmem_preserve_vm() - preserve a VM
  *

@@ -26,9 +26,6 @@ GMEM_BEGIN_DECLS
  */
 #define GMEM_SESSION_DEFAULT_TIMEOUT_NS UINT64_C(1000000000)
 
-/** struct gmem_session - a session, made by gmem_session_create() and the like */
-struct gmem_session;
-
 /**
  * enum gmem_direction - which way a session goes
  */
