@@ -141,6 +141,12 @@ static const struct gmem_cause_text texts[GMEM_CAUSE_COUNT] = {
 	[GMEM_CAUSE_LEVEL_NAME] = { "level-name",
 				    "The environment variable GMEM_LEVEL does not have the name of a level.",
 				    "Unset it, or set it to none, create, map, convert, policy, query or full." },
+	[GMEM_CAUSE_ATTRIBUTES] = { "attributes",
+				    "The guest's request has bits that mean nothing, or exclude each other.",
+				    "Refuse the request; if it was a fault, the kernel is newer than the library, or wrong." },
+	[GMEM_CAUSE_NO_PROGRESS] = { "no-progress",
+				     "A vCPU comes out with the same fault again and again, although its requests are served.",
+				     "Stop the guest: check that the slot is of the file that is converted, that there is memory, and that the file is not frozen." },
 };
 
 const struct gmem_cause_text *gmem_cause_text(enum gmem_cause cause)

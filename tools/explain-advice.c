@@ -15,6 +15,10 @@ static const struct explain_advice advice[] = {
 	  "Unmap with the address and the size of the mapping, or whole pages of it." },
 	{ EINVAL, "gmem_adopt", "The file has another size than the caller was told.",
 	  "Check that this is the file that was meant; who sent the descriptor may lie." },
+	{ EINVAL, "gmem_request_decode",
+	  "The guest asks for what cannot be: bits without meaning, no pages, an unaligned address, a "
+	  "range that wraps.",
+	  "Answer the guest with gmem_request_answer(): what guests ask for is hostile input." },
 	{ EINVAL, NULL,
 	  "The caller asks for what cannot be. The library looks at ranges, states and options "
 	  "before the kernel is asked.",
@@ -81,6 +85,8 @@ static const struct explain_advice advice[] = {
 	  "Map a smaller range, or build for 64 bits." },
 	{ ENODATA, "gmem_query_next", "The range has no more extents: no failure, the end.",
 	  "Leave the loop." },
+	{ ENODATA, "gmem_request_decode", "The vCPU came out for something else.",
+	  "Handle the exit as a VMM without guest_memfd would." },
 	{ ENODATA, NULL, "The kernel does not tell how a file was created.",
 	  "Pass the flags along with the descriptor." },
 	{ EHWPOISON, NULL, "Memory is broken: the machine has lost the contents of a page.",
@@ -104,6 +110,11 @@ static const struct explain_advice advice[] = {
 	{ EPERM, NULL, "The file is frozen for a live update, or a seccomp filter refused.",
 	  "Finish or abandon the live update; else see gmemctl seccomp for what to allow." },
 	{ EACCES, NULL, "A security module refused.", "The audit log names the rule." },
+	{ ELOOP, NULL, "A vCPU repeats a fault although its requests are served.",
+	  "Stop the guest: the slot is not of the file that is converted, there is no memory, or the "
+	  "file is frozen." },
+	{ EBADE, "gmem_request_decode", "The kernel told a fault that the library cannot understand.",
+	  "Stop the guest, and report this with the kernel's version." },
 	{ EBADE, NULL,
 	  "The kernel's answer is not part of its interface: an errno that this call never gives, or "
 	  "a number where there is none.",

@@ -33,5 +33,6 @@
 #include <libgmem/query.h>
 #include <libgmem/map.h>
 #include <libgmem/allocate.h>
+#include <libgmem/request.h>
 
 #endif

@@ -155,10 +155,12 @@ static int run_report(struct here *here)
 /* Of those without a system call, the ones that do something. */
 static int run_other(struct here *here)
 {
+	struct gmem_request_repeats repeats = { 0 };
 	char text[2048];
 	uint64_t flags;
 
-	if (gmem_convert(here->gmem, 1, 1, GMEM_STATE_SHARED, NULL, here->error) != -EINVAL ||
+	if (gmem_request_count(&repeats, NULL, 0, here->error) ||
+	    gmem_convert(here->gmem, 1, 1, GMEM_STATE_SHARED, NULL, here->error) != -EINVAL ||
 	    gmem_error_explain(here->error, text, sizeof(text)) <= 0 ||
 	    gmem_error_format_json(here->error, text, sizeof(text)) <= 0)
 		return 1;
