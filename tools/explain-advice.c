@@ -113,7 +113,8 @@ static const struct explain_advice advice[] = {
 	{ ELOOP, NULL, "A vCPU repeats a fault although its requests are served.",
 	  "Stop the guest: the slot is not of the file that is converted, there is no memory, or the "
 	  "file is frozen." },
-	{ EBADE, "gmem_request_decode", "The kernel told a fault that the library cannot understand.",
+	{ EBADE, "gmem_request_decode",
+	  "The kernel told a fault that the library cannot understand.",
 	  "Stop the guest, and report this with the kernel's version." },
 	{ EBADE, NULL,
 	  "The kernel's answer is not part of its interface: an errno that this call never gives, or "
