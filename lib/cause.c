@@ -140,7 +140,7 @@ static const struct gmem_cause_text texts[GMEM_CAUSE_COUNT] = {
 			       "Unset GMEM_LEVEL, or force a higher level; if this is a test of a fallback, this is what it asked for." },
 	[GMEM_CAUSE_LEVEL_NAME] = { "level-name",
 				    "The environment variable GMEM_LEVEL does not have the name of a level.",
-				    "Unset it, or set it to none, create, map, convert, policy, query or full." },
+				    "Unset it, or set it to none, create, map, convert, policy, query, live-update, mixed or full." },
 	[GMEM_CAUSE_ATTRIBUTES] = { "attributes",
 				    "The guest's request has bits that mean nothing, or exclude each other.",
 				    "Refuse the request; if it was a fault, the kernel is newer than the library, or wrong." },

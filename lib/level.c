@@ -11,9 +11,14 @@ static const struct {
 	enum gmem_level level;
 	const char *name;
 } levels[] = {
-	{ GMEM_LEVEL_NONE, "none" },	 { GMEM_LEVEL_CREATE, "create" },
-	{ GMEM_LEVEL_MAP, "map" },	 { GMEM_LEVEL_CONVERT, "convert" },
-	{ GMEM_LEVEL_POLICY, "policy" }, { GMEM_LEVEL_QUERY, "query" },
+	{ GMEM_LEVEL_NONE, "none" },
+	{ GMEM_LEVEL_CREATE, "create" },
+	{ GMEM_LEVEL_MAP, "map" },
+	{ GMEM_LEVEL_CONVERT, "convert" },
+	{ GMEM_LEVEL_POLICY, "policy" },
+	{ GMEM_LEVEL_QUERY, "query" },
+	{ GMEM_LEVEL_LIVE_UPDATE, "live-update" },
+	{ GMEM_LEVEL_MIXED, "mixed" },
 	{ GMEM_LEVEL_FULL, "full" },
 };
 

@@ -9,7 +9,7 @@
 #include "probe.h"
 #include "sys.h"
 #include "text.h"
-#include "uapi/guest_memfd.h"
+#include "uapi/live_update.h"
 
 struct gmem_probe {
 	bool has[GMEM_FEATURE_COUNT];
@@ -39,6 +39,8 @@ static const struct {
 	[GMEM_FEATURE_CONVERT] = { "convert", "this VM's files can be converted in place" },
 	[GMEM_FEATURE_POLICY] = { "policy", "the kernel keeps content policies" },
 	[GMEM_FEATURE_QUERY] = { "query", "states can be queried" },
+	[GMEM_FEATURE_LIVE_UPDATE] = { "live-update", "files survive a live update" },
+	[GMEM_FEATURE_MIXED] = { "mixed", "those with private pages, too" },
 };
 
 static const struct gmem_answer capability_answers[] = {
@@ -87,7 +89,7 @@ static bool read_capability(int vm_fd, unsigned long capability, uint64_t *ret_v
 
 static bool read_capabilities(struct gmem_probe *probe, int vm_fd, struct gmem_error *error)
 {
-	uint64_t create, query;
+	uint64_t create, query, live_update;
 
 	/* /dev/kvm answers capabilities, too, but for no VM in particular. */
 	if (gmem_sys->ioctl(vm_fd, GMEM_UAPI_GET_API_VERSION, 0) >= 0) {
@@ -101,7 +103,8 @@ static bool read_capabilities(struct gmem_probe *probe, int vm_fd, struct gmem_e
 	    !read_capability(vm_fd, GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES, &probe->attributes,
 			     error) ||
 	    !read_capability(vm_fd, GMEM_CAP_CONTENT_POLICIES, &probe->announced_policies, error) ||
-	    !read_capability(vm_fd, GMEM_CAP_QUERY, &query, error))
+	    !read_capability(vm_fd, GMEM_CAP_QUERY, &query, error) ||
+	    !read_capability(vm_fd, GMEM_CAP_LIVE_UPDATE, &live_update, error))
 		return false;
 
 	probe->has[GMEM_FEATURE_CREATE] = create != 0;
@@ -113,6 +116,8 @@ static bool read_capabilities(struct gmem_probe *probe, int vm_fd, struct gmem_e
 	probe->announced_policies &= GMEM_UAPI_CONTENT_POLICIES;
 	probe->policies = probe->announced_policies;
 	probe->has[GMEM_FEATURE_QUERY] = query & 1;
+	probe->has[GMEM_FEATURE_LIVE_UPDATE] = live_update & GMEM_UAPI_LIVE_UPDATE_ON;
+	probe->has[GMEM_FEATURE_MIXED] = live_update & GMEM_UAPI_LIVE_UPDATE_MIXED;
 	return true;
 }
 
@@ -161,6 +166,10 @@ static void limit(struct gmem_probe *probe)
 {
 	bool *has = probe->has;
 
+	if (probe->level < GMEM_LEVEL_MIXED)
+		has[GMEM_FEATURE_MIXED] = false;
+	if (probe->level < GMEM_LEVEL_LIVE_UPDATE)
+		has[GMEM_FEATURE_LIVE_UPDATE] = false;
 	if (probe->level < GMEM_LEVEL_QUERY)
 		has[GMEM_FEATURE_QUERY] = false;
 	if (probe->level < GMEM_LEVEL_POLICY)
@@ -184,6 +193,8 @@ static void limit(struct gmem_probe *probe)
 		probe->policies = 0;
 	has[GMEM_FEATURE_POLICY] = probe->policies != 0;
 	has[GMEM_FEATURE_QUERY] &= has[GMEM_FEATURE_IN_PLACE];
+	has[GMEM_FEATURE_LIVE_UPDATE] &= has[GMEM_FEATURE_CREATE];
+	has[GMEM_FEATURE_MIXED] &= has[GMEM_FEATURE_LIVE_UPDATE];
 }
 
 int gmem_probe_new(int vm_fd, const struct gmem_probe_options *options,

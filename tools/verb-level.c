@@ -29,7 +29,7 @@ static void run_level(struct flow_run *run, const struct flow_step *step, struct
 const struct verb verbs_level[] = {
 	{
 		.name = "level",
-		.syntax = "{level:none|create|map|convert|policy|query|full}",
+		.syntax = "{level:none|create|map|convert|policy|query|live-update|mixed|full}",
 		.help = "force the capability level of libgmem, up to the flow's end",
 		.run = run_level,
 	},

@@ -33,6 +33,10 @@ enum gmem_level {
 	GMEM_LEVEL_POLICY = 5,
 	/** Also the query of states. */
 	GMEM_LEVEL_QUERY = 6,
+	/** Also live update of VMs and of files that are all shared. */
+	GMEM_LEVEL_LIVE_UPDATE = 7,
+	/** Also live update of files with private pages. */
+	GMEM_LEVEL_MIXED = 8,
 	/** All that the kernel offers; the default. */
 	GMEM_LEVEL_FULL = 255,
 };
@@ -43,15 +47,16 @@ enum gmem_level {
  * @level: the level; GMEM_LEVEL_FULL takes all limits away
  *
  * The level limits gmem_probe_new(), gmem_create(), gmem_adopt(), gmem_map(), gmem_convert() and
- * the queries: they behave as if the kernel did not have what is above the level, and the report's
- * cause says that it was the level. It never makes anything possible that the kernel does not have.
- * The guest and other processes are not affected.
+ * the queries, and makes all of live update fail: they behave as if the kernel did not have what is
+ * above the level, and the report's cause says that it was the level. It never makes anything
+ * possible that the kernel does not have. The guest and other processes are not affected.
  *
  * Without this call the level is that of the environment variable GMEM_LEVEL, which has a name as
  * gmem_level_name() gives it, and is read once, at the first call that needs the level. Not set,
  * empty, or in a program that runs with more privileges than its caller (secure_getenv(3)), it
- * means full. With any other value gmem_probe_new(), gmem_create() and gmem_adopt() fail with
- * -EINVAL: a test of a fallback must not pass because of a typing error.
+ * means full. With any other value gmem_probe_new(), gmem_create(), gmem_adopt() and the
+ * functions that begin with a session fail with -EINVAL: a test of a fallback must not pass because
+ * of a typing error.
  *
  * The level is the only state that the library keeps for the process.
  *
@@ -90,8 +95,8 @@ GMEM_API int gmem_level_get(enum gmem_level *ret_level);
  *
  * @level: the level
  *
- * Return: "none", "create", "map", "convert", "policy", "query" or "full", valid for ever; NULL for
- * anything else.
+ * Return: "none", "create", "map", "convert", "policy", "query", "live-update", "mixed" or "full",
+ * valid for ever; NULL for anything else.
  *
  * Threads: safe.
  *

@@ -35,6 +35,13 @@ enum gmem_feature {
 	GMEM_FEATURE_POLICY = 7,
 	/** The states of the VM's files can be queried: gmem_query_new() and the like. */
 	GMEM_FEATURE_QUERY = 8,
+	/**
+	 * The VM and its files can be preserved over a live update: gmem_preserve(). Only kernels
+	 * with libgmem's series say so; others may do it.
+	 */
+	GMEM_FEATURE_LIVE_UPDATE = 9,
+	/** Files with private pages can be preserved: mixed of struct gmem_preserve_options. */
+	GMEM_FEATURE_MIXED = 10,
 	GMEM_FEATURE_COUNT
 };
 
@@ -85,8 +92,8 @@ struct gmem_probe_options {
  * Threads: safe. The result does not change and may be read by all threads.
  *
  * Source: Documentation/virt/kvm/api.rst (KVM_CHECK_EXTENSION on a VM, KVM_CAP_GUEST_MEMFD_FLAGS,
- * KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES; of libgmem's series KVM_CAP_GUEST_MEMFD_CONTENT_POLICIES
- * and KVM_CAP_GUEST_MEMFD_QUERY).
+ * KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES; of libgmem's series KVM_CAP_GUEST_MEMFD_CONTENT_POLICIES,
+ * KVM_CAP_GUEST_MEMFD_QUERY and KVM_CAP_GUEST_MEMFD_LIVE_UPDATE).
  *
  * Example:
  *   struct gmem_probe *vm;

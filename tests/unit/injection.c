@@ -403,7 +403,7 @@ static const struct function {
 	FUNCTION(gmem_create, run_create, 4),
 	FUNCTION(gmem_create, run_create_at_a_level, 1),
 	FUNCTION(gmem_adopt, run_adopt, 7),
-	FUNCTION(gmem_probe_new, run_probe, 10),
+	FUNCTION(gmem_probe_new, run_probe, 11),
 	FUNCTION(gmem_convert, run_convert, 1),
 	FUNCTION(gmem_convert, run_convert_in_steps, 3),
 	FUNCTION(gmem_convert, run_convert_emulating, 6),

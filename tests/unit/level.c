@@ -25,9 +25,14 @@ static const struct {
 	enum gmem_level level;
 	const char *name;
 } levels[] = {
-	{ GMEM_LEVEL_NONE, "none" },	 { GMEM_LEVEL_CREATE, "create" },
-	{ GMEM_LEVEL_MAP, "map" },	 { GMEM_LEVEL_CONVERT, "convert" },
-	{ GMEM_LEVEL_POLICY, "policy" }, { GMEM_LEVEL_QUERY, "query" },
+	{ GMEM_LEVEL_NONE, "none" },
+	{ GMEM_LEVEL_CREATE, "create" },
+	{ GMEM_LEVEL_MAP, "map" },
+	{ GMEM_LEVEL_CONVERT, "convert" },
+	{ GMEM_LEVEL_POLICY, "policy" },
+	{ GMEM_LEVEL_QUERY, "query" },
+	{ GMEM_LEVEL_LIVE_UPDATE, "live-update" },
+	{ GMEM_LEVEL_MIXED, "mixed" },
 	{ GMEM_LEVEL_FULL, "full" },
 };
 
@@ -102,7 +107,7 @@ END_TEST
 
 START_TEST(refuses_what_is_no_level)
 {
-	static const int numbers[] = { 0, -1, 7, 254, 256 };
+	static const int numbers[] = { 0, -1, 9, 254, 256 };
 	enum gmem_level level = (enum gmem_level)77;
 
 	ck_assert_int_eq(gmem_level_set((enum gmem_level)numbers[_i]), -EINVAL);
@@ -122,13 +127,15 @@ static const struct {
 	const char *features;
 	uint64_t creation_flags, attributes, policies;
 } probes[] = {
-	{ GMEM_LEVEL_NONE, "---p-----", 0, 0, 0 },
-	{ GMEM_LEVEL_CREATE, "c--p-----", 0, 0, 0 },
-	{ GMEM_LEVEL_MAP, "cm-p-----", MMAP, 0, 0 },
-	{ GMEM_LEVEL_CONVERT, "cmsp-ic--", 3, PRIVATE, 0 },
-	{ GMEM_LEVEL_POLICY, "cmsp-icp-", 3, PRIVATE, 3 },
-	{ GMEM_LEVEL_QUERY, "cmsp-icpq", 3, PRIVATE, 3 },
-	{ GMEM_LEVEL_FULL, "cmsp-icpq", 3, PRIVATE, 3 },
+	{ GMEM_LEVEL_NONE, "---p-------", 0, 0, 0 },
+	{ GMEM_LEVEL_CREATE, "c--p-------", 0, 0, 0 },
+	{ GMEM_LEVEL_MAP, "cm-p-------", MMAP, 0, 0 },
+	{ GMEM_LEVEL_CONVERT, "cmsp-ic----", 3, PRIVATE, 0 },
+	{ GMEM_LEVEL_POLICY, "cmsp-icp---", 3, PRIVATE, 3 },
+	{ GMEM_LEVEL_QUERY, "cmsp-icpq--", 3, PRIVATE, 3 },
+	{ GMEM_LEVEL_LIVE_UPDATE, "cmsp-icpql-", 3, PRIVATE, 3 },
+	{ GMEM_LEVEL_MIXED, "cmsp-icpqlx", 3, PRIVATE, 3 },
+	{ GMEM_LEVEL_FULL, "cmsp-icpqlx", 3, PRIVATE, 3 },
 };
 
 static void expect_probe(void)
@@ -140,6 +147,7 @@ static void expect_probe(void)
 	expect_capability(VM_FD, GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES, (int)PRIVATE);
 	expect_capability(VM_FD, GMEM_CAP_CONTENT_POLICIES, 3);
 	expect_capability(VM_FD, GMEM_CAP_QUERY, 1);
+	expect_capability(VM_FD, GMEM_CAP_LIVE_UPDATE, 3);
 	expect_create(VM_FD, PAGE, 0, GMEM_FD + 1);
 	expect_convert_scratch(GMEM_FD + 1, PAGE, 0);
 	expect_close(GMEM_FD + 1, 0);

@@ -10,25 +10,29 @@ static struct gmem_probe *const untouched = (struct gmem_probe *)0x1234;
 /* What a kernel answers about a VM: the rows of this table are kernels and VM types. */
 static const struct kernel {
 	const char *name;
-	int create, flags, vm_attributes, attributes, policies, query;
+	int create, flags, vm_attributes, attributes, policies, query, live_update;
 	/* what the try on the scratch file gives */
 	int converted;
 	/* features, in the order of enum gmem_feature */
 	const char *features;
 } kernels[] = {
-	{ "no guest_memfd", 0, 0, 0, 0, 0, 0, 0, "---------" },
-	{ "6.8, ordinary VM", 1, 0, 0, 0, 0, 0, -ENOTTY, "c--------" },
-	{ "6.8, VM with private memory", 1, 0, PRIVATE, 0, 0, 0, -ENOTTY, "c--pv----" },
-	{ "6.18, ordinary VM", 1, 3, 0, 0, 0, 0, -ENOTTY, "cms------" },
-	{ "7.3, VM with private memory", 1, 1, PRIVATE, 0, 0, 0, -ENOTTY, "cm-pv----" },
-	{ "in place, ordinary VM", 1, 3, 0, 0, 0, 0, -EINVAL, "cms--i---" },
-	{ "in place, VM with private memory", 1, 3, 0, PRIVATE, 0, 0, 0, "cmsp-ic--" },
-	{ "this series, ordinary VM", 1, 3, 0, 0, 0, 1, -EINVAL, "cms--i--q" },
-	{ "this series, VM with private memory", 1, 3, 0, PRIVATE, 3, 1, 0, "cmsp-icpq" },
-	{ "policies without conversion", 1, 1, 0, 0, 3, 1, -ENOTTY, "cm-------" },
+	{ "no guest_memfd", 0, 0, 0, 0, 0, 0, 0, 0, "-----------" },
+	{ "6.8, ordinary VM", 1, 0, 0, 0, 0, 0, 0, -ENOTTY, "c----------" },
+	{ "6.8, VM with private memory", 1, 0, PRIVATE, 0, 0, 0, 0, -ENOTTY, "c--pv------" },
+	{ "6.18, ordinary VM", 1, 3, 0, 0, 0, 0, 0, -ENOTTY, "cms--------" },
+	{ "7.3, VM with private memory", 1, 1, PRIVATE, 0, 0, 0, 0, -ENOTTY, "cm-pv------" },
+	{ "in place, ordinary VM", 1, 3, 0, 0, 0, 0, 0, -EINVAL, "cms--i-----" },
+	{ "in place, VM with private memory", 1, 3, 0, PRIVATE, 0, 0, 0, 0, "cmsp-ic----" },
+	{ "this series, ordinary VM", 1, 3, 0, 0, 0, 1, 0, -EINVAL, "cms--i--q--" },
+	{ "this series, VM with private memory", 1, 3, 0, PRIVATE, 3, 1, 0, 0, "cmsp-icpq--" },
+	{ "live update, ordinary VM", 1, 3, 0, 0, 0, 1, 3, -EINVAL, "cms--i--qlx" },
+	{ "live update, private memory", 1, 3, 0, PRIVATE, 3, 1, 3, 0, "cmsp-icpqlx" },
+	{ "live update of shared files", 1, 3, 0, PRIVATE, 3, 1, 1, 0, "cmsp-icpql-" },
+	{ "mixed without live update", 1, 3, 0, PRIVATE, 3, 1, 2, 0, "cmsp-icpq--" },
+	{ "policies without conversion", 1, 1, 0, 0, 3, 1, 0, -ENOTTY, "cm---------" },
 	/* A fork that uses the number for something else; an old series with another number. */
-	{ "capability without conversion", 1, 3, 0, PRIVATE, 0, 0, -ENOTTY, "cms------" },
-	{ "conversion without capability", 1, 3, 0, 0, 0, 0, 0, "cmsp-ic--" },
+	{ "capability without conversion", 1, 3, 0, PRIVATE, 0, 0, 0, -ENOTTY, "cms--------" },
+	{ "conversion without capability", 1, 3, 0, 0, 0, 0, 0, 0, "cmsp-ic----" },
 };
 
 static void expect_capabilities(const struct kernel *kernel)
@@ -40,6 +44,7 @@ static void expect_capabilities(const struct kernel *kernel)
 	expect_capability(VM_FD, GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES, kernel->attributes);
 	expect_capability(VM_FD, GMEM_CAP_CONTENT_POLICIES, kernel->policies);
 	expect_capability(VM_FD, GMEM_CAP_QUERY, kernel->query);
+	expect_capability(VM_FD, GMEM_CAP_LIVE_UPDATE, kernel->live_update);
 }
 
 static struct gmem_probe *probe_kernel(const struct kernel *kernel)
@@ -82,7 +87,7 @@ END_TEST
 
 START_TEST(creates_no_file_if_it_shall_not)
 {
-	static const struct kernel kernel = { "", 1, 3, 0, PRIVATE, 0, 0, 0, "cmsp-ic--" };
+	static const struct kernel kernel = { "", 1, 3, 0, PRIVATE, 0, 0, 0, 0, "cmsp-ic----" };
 	struct gmem_probe_options options = { .size = sizeof(options), .capabilities_only = 1 };
 	struct gmem_probe *probe;
 	char text[2048];
@@ -143,17 +148,18 @@ static int probe_answer(int code)
 	static const uint64_t capabilities[] = {
 		GMEM_CAP_GUEST_MEMFD,	    GMEM_CAP_GUEST_MEMFD_FLAGS,
 		GMEM_CAP_MEMORY_ATTRIBUTES, GMEM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES,
-		GMEM_CAP_CONTENT_POLICIES,  GMEM_CAP_QUERY
+		GMEM_CAP_CONTENT_POLICIES,  GMEM_CAP_QUERY,
+		GMEM_CAP_LIVE_UPDATE
 	};
 	struct gmem_probe *probe = untouched;
 	int i, r;
 
 	expect_api_version(VM_FD, -ENOTTY);
-	for (i = 0; i < 6 && i <= failing; i++)
+	for (i = 0; i < 7 && i <= failing; i++)
 		expect_capability(VM_FD, capabilities[i], failing == i ? code : 1);
-	if (failing >= 6)
-		expect_create(VM_FD, PAGE, 0, failing == 6 ? code : SCRATCH_FD);
-	if (failing >= 7) {
+	if (failing >= 7)
+		expect_create(VM_FD, PAGE, 0, failing == 7 ? code : SCRATCH_FD);
+	if (failing >= 8) {
 		expect_convert_scratch(SCRATCH_FD, PAGE, code);
 		expect_close(SCRATCH_FD, 0);
 	}
@@ -169,7 +175,7 @@ static int probe_answer(int code)
 START_TEST(survives_the_failure_of_every_system_call)
 {
 	failing = _i;
-	if (failing == 7) {
+	if (failing == 8) {
 		/* These two are no failures but the result of the try. */
 		ck_assert_int_eq(probe_answer(-ENOTTY), 0);
 		ck_assert_int_eq(probe_answer(-EINVAL), 0);
@@ -196,10 +202,11 @@ static const struct {
 	{ 3, -EACCES, -EACCES, "security module" },
 	{ 4, -EPERM, -EPERM, "seccomp" },
 	{ 5, -EPERM, -EPERM, "seccomp" },
-	{ 6, -EMFILE, -EMFILE, "RLIMIT_NOFILE" },
-	{ 6, -ENFILE, -ENFILE, "fs.file-max" },
-	{ 6, -ENOMEM, -ENOMEM, "out of memory" },
-	{ 6, -EINVAL, -EBADE, "not part of its interface" },
+	{ 6, -EPERM, -EPERM, "seccomp" },
+	{ 7, -EMFILE, -EMFILE, "RLIMIT_NOFILE" },
+	{ 7, -ENFILE, -ENFILE, "fs.file-max" },
+	{ 7, -ENOMEM, -ENOMEM, "out of memory" },
+	{ 7, -EINVAL, -EBADE, "not part of its interface" },
 };
 
 START_TEST(says_why_the_kernel_refused)
@@ -216,7 +223,7 @@ START_TEST(prints_text_and_json)
 	static const char json[] =
 		"{\"version\":1,\"tried\":true,\"level\":\"full\",\"features\":{\"create\":true,\"map\":true,"
 		"\"init-shared\":true,\"private\":true,\"vm-attributes\":false,\"in-place\":true,"
-		"\"convert\":true,\"policy\":false,\"query\":false},\"creation_flags\":3,"
+		"\"convert\":true,\"policy\":false,\"query\":false,\"live-update\":false,\"mixed\":false},\"creation_flags\":3,"
 		"\"attributes\":8,\"vm_attributes\":0,\"policies\":0}";
 	struct gmem_probe *probe = probe_kernel(&kernels[6]);
 	char text[2048], cut[16];
@@ -278,7 +285,7 @@ Suite *unit_suite(void)
 	tcase_add_test(tests, refuses_options_without_meaning);
 	tcase_add_test(tests, refuses_dev_kvm);
 	tcase_add_test(tests, reports_no_memory);
-	tcase_add_loop_test(tests, survives_the_failure_of_every_system_call, 0, 8);
+	tcase_add_loop_test(tests, survives_the_failure_of_every_system_call, 0, 9);
 	tcase_add_loop_test(tests, says_why_the_kernel_refused, 0, COUNT(causes));
 	tcase_add_test(tests, prints_text_and_json);
 	tcase_add_test(tests, knows_no_feature_beyond_the_last);

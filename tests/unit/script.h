@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "lib/uapi/guest_memfd.h"
+#include "lib/uapi/live_update.h"
 
 /** The page size that the scripted kernel has, whatever machine the test runs on. */
 #define PAGE UINT64_C(4096)
