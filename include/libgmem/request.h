@@ -15,7 +15,7 @@ GMEM_BEGIN_DECLS
 struct kvm_run;
 
 /** How often a fault may repeat without progress, if gmem_request_count() is not told. */
-#define GMEM_REQUEST_DEFAULT_REPEATS 1000
+#define GMEM_REQUEST_DEFAULT_REPEATS 16
 
 /**
  * enum gmem_request_kind - how a guest asks for a conversion

@@ -29,6 +29,11 @@ _gmemctl() {
 		mapfile -t COMPREPLY < <(compgen -f -X '!*.gmem' -- "$current"; compgen -d -- "$current")
 		return
 	fi
+	if [[ $command = journal && $current != -* ]]; then
+		compopt -o filenames 2>/dev/null || true
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+	fi
 	mapfile -t COMPREPLY < <(compgen -W "$(_gmemctl_words "$command" "${COMP_WORDS[COMP_CWORD - 1]}" "$current")" -- "$current")
 }
 

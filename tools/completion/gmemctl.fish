@@ -16,3 +16,4 @@ complete -c gmemctl -n '__fish_seen_subcommand_from probe; and contains -- --vm-
 complete -c gmemctl -n '__fish_seen_subcommand_from explain' -a "(gmemctl explain --list | string replace -rf '^  ([^ ]+) +(.*)' '\$1\t\$2')"
 complete -c gmemctl -n '__fish_seen_subcommand_from seccomp' -a "(gmemctl seccomp | string replace -rf '^([a-z]+): (.*)' '\$1\t\$2')"
 complete -c gmemctl -n '__fish_seen_subcommand_from run' -a '(__fish_complete_suffix .gmem)'
+complete -c gmemctl -n '__fish_seen_subcommand_from journal' -F
