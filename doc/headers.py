@@ -4,7 +4,8 @@
 """Read the documentation comments of the public headers and write what is made from them.
 
 headers.py functions HEADER...                the public functions, one per line
-headers.py man --date DATE --page NAME HEADER...   the manual page of one function, mdoc
+headers.py man --date DATE --directory DIR --page NAME... HEADER...
+                                              the manual pages of these functions, mdoc, as DIR/NAME.3
 headers.py errors HEADER...                   the documented errno of each function, as C
 headers.py explain HEADER...                  the same with what each means, for gmemctl explain
 headers.py examples HEADER...                 the examples, as C
@@ -318,7 +319,8 @@ def main():
                                         formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("what", choices=("functions", "man", "errors", "explain", "examples"))
     arguments.add_argument("--date", default="")
-    arguments.add_argument("--page")
+    arguments.add_argument("--directory")
+    arguments.add_argument("--page", action="append", default=[])
     arguments.add_argument("headers", nargs="+", metavar="HEADER")
     options = arguments.parse_args()
     items, order = parse(options.headers)
@@ -333,9 +335,11 @@ def main():
     if options.what == "functions":
         print("\n".join(order))
     elif options.what == "man":
-        if options.page not in order:
-            fail(options.page, "no such function")
-        print(write_man(items[options.page], items, options.date), end="")
+        for name in options.page:
+            if name not in order:
+                fail(name, "no such function")
+            with open(f"{options.directory}/{name}.3", "w") as page:
+                page.write(write_man(items[name], items, options.date))
     elif options.what == "errors":
         print(write_errors(items, order), end="")
     elif options.what == "explain":
