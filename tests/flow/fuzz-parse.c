@@ -124,9 +124,9 @@ static size_t load(const char *name, char *text, size_t room)
 int main(int argc, char **argv)
 {
 	static char good[16384], text[32768];
-	const char *wanted = getenv("GMEM_SEED");
+	const char *wanted = getenv("GMEM_SEED"), *less = getenv("GMEM_ROUNDS");
 	uint64_t seed = wanted ? strtoull(wanted, NULL, 0) : (uint64_t)time(NULL);
-	uint64_t rounds = 20000;
+	uint64_t rounds = less ? strtoull(less, NULL, 0) : 20000;
 	int flows;
 
 	if (argc > 2 && !strcmp(argv[1], "--rounds")) {
