@@ -301,7 +301,7 @@ def write_explain(items, order):
 
 
 def write_examples(items, order):
-    out = [HEADER_C + "#include <errno.h>\n#include <libgmem/gmem.h>\n#include <stdio.h>\n#include <string.h>\n"
+    out = [HEADER_C + "#include <errno.h>\n#include <fcntl.h>\n#include <libgmem/gmem.h>\n#include <stdio.h>\n#include <string.h>\n"
            "#include <unistd.h>\n"]
     for name in order:
         head = (f"int example_{name}(int vm_fd, struct gmem *gmem, struct gmem_probe *probe,\n"

@@ -5,13 +5,25 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "sys.h"
 
 #define NS_PER_S UINT64_C(1000000000)
+
+/* What older headers do not have. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
 
 static int result(int r)
 {
@@ -84,6 +96,81 @@ static int sys_sleep(uint64_t nanoseconds)
 	return -clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
+static int64_t sys_pread(int fd, void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t r = pread(fd, buffer, size, (off_t)offset);
+
+	return r < 0 ? -errno : r;
+}
+
+static int64_t sys_read(int fd, void *buffer, size_t size)
+{
+	ssize_t r = read(fd, buffer, size);
+
+	return r < 0 ? -errno : r;
+}
+
+static int64_t sys_lseek(int fd, uint64_t offset, int whence)
+{
+	off_t r = lseek(fd, (off_t)offset, whence);
+
+	return r < 0 ? -errno : r;
+}
+
+static int sys_wait_input(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, -1) < 0 ? -errno : 0;
+}
+
+static int sys_open_direct(int fd)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	return result(open(name, O_RDONLY | O_DIRECT | O_CLOEXEC));
+}
+
+static int sys_count_cached(int fd, uint64_t offset, uint64_t size, uint64_t *ret_bytes)
+{
+	/* cachestat(2), which the C library does not have */
+	struct {
+		uint64_t offset, size;
+	} range = { offset, size };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} pages;
+
+	if (syscall(SYS_cachestat, fd, &range, &pages, 0) < 0)
+		return -errno;
+	*ret_bytes = pages.cached * (uint64_t)sysconf(_SC_PAGESIZE);
+	return 0;
+}
+
+static int sys_populate(void *address, size_t size)
+{
+	return result(madvise(address, size, MADV_POPULATE_WRITE));
+}
+
+/* No signal of the program is for a thread of ours. */
+static int sys_start_thread(void *(*function)(void *), void *data, pthread_t *ret_thread)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(ret_thread, NULL, function, data);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
+}
+
+static void sys_join_thread(pthread_t thread)
+{
+	pthread_join(thread, NULL);
+}
+
 static uint64_t sys_page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
@@ -100,6 +187,15 @@ static const struct gmem_sys kernel = {
 	.close = sys_close,
 	.now = sys_now,
 	.sleep = sys_sleep,
+	.pread = sys_pread,
+	.read = sys_read,
+	.lseek = sys_lseek,
+	.wait_input = sys_wait_input,
+	.open_direct = sys_open_direct,
+	.count_cached = sys_count_cached,
+	.populate = sys_populate,
+	.start_thread = sys_start_thread,
+	.join_thread = sys_join_thread,
 	.page_size = sys_page_size,
 };
 

@@ -8,6 +8,7 @@
 #ifndef GMEM_SYS_H
 #define GMEM_SYS_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -28,6 +29,22 @@ struct gmem_sys {
 	uint64_t (*now)(void);
 	/** may return early, -EINTR, after a signal */
 	int (*sleep)(uint64_t nanoseconds);
+	/** from an offset of a file; bytes, 0 at its end */
+	int64_t (*pread)(int fd, void *buffer, size_t size, uint64_t offset);
+	/** from a stream; bytes, 0 at its end */
+	int64_t (*read)(int fd, void *buffer, size_t size);
+	int64_t (*lseek)(int fd, uint64_t offset, int whence);
+	/** waits until a stream has something to read, or has ended */
+	int (*wait_input)(int fd);
+	/** the same file once more, past the page cache; returns the new descriptor */
+	int (*open_direct)(int fd);
+	/** how many bytes of a part of a file are in the page cache */
+	int (*count_cached)(int fd, uint64_t offset, uint64_t size, uint64_t *ret_bytes);
+	/** allocates and maps whole pages for writing, without touching what is there */
+	int (*populate)(void *address, size_t size);
+	/** threads come through here, too, so that tests can refuse them */
+	int (*start_thread)(void *(*function)(void *), void *data, pthread_t *ret_thread);
+	void (*join_thread)(pthread_t thread);
 	/** no system call, but tests must not depend on the machine */
 	uint64_t (*page_size)(void);
 };

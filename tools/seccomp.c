@@ -15,6 +15,13 @@
 #define SYS_newfstatat SYS_fstatat64
 #endif
 
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+#ifndef SYS_fstat
+#define SYS_fstat SYS_fstat64
+#endif
+
 #define CALL(name)	    #name, SYS_##name, NULL, 0
 #define IOCTL(name, number) "ioctl", SYS_ioctl, name, (uint32_t)(number)
 #define VM		    "VM"
@@ -30,6 +37,24 @@
 		{ CALL(futex), NULL, SECCOMP_C_LIBRARY },                                          \
 	{                                                                                          \
 		CALL(getrandom), NULL, SECCOMP_C_LIBRARY                                           \
+	}
+
+/* What starting and ending threads takes besides. */
+#define THREADS                                                                                    \
+	{ CALL(clone), NULL, SECCOMP_C_LIBRARY },                                                  \
+		{ CALL(rt_sigprocmask), NULL, SECCOMP_C_LIBRARY },                                 \
+		{ CALL(rseq), NULL, SECCOMP_C_LIBRARY },                                           \
+		{ CALL(set_robust_list), NULL, SECCOMP_C_LIBRARY },                                \
+		{ CALL(exit), NULL, SECCOMP_C_LIBRARY },                                           \
+	{                                                                                          \
+		CALL(sched_getaffinity), NULL, SECCOMP_C_LIBRARY                                   \
+	}
+
+/* What loading a library takes, the first time. */
+#define LOADER                                                                                     \
+	{ CALL(access), NULL, SECCOMP_C_LIBRARY }, { CALL(fcntl), NULL, SECCOMP_C_LIBRARY },       \
+	{                                                                                          \
+		CALL(getpid), NULL, SECCOMP_C_LIBRARY                                              \
 	}
 
 static const char *const probe_functions[] = { "gmem_probe_new", "gmem_probe_free", NULL };
@@ -105,6 +130,34 @@ static const struct seccomp_rule allocate_rules[] = {
 	{ 0 },
 };
 
+/* With the parts "map" and "convert" of those that load into private memory. */
+static const char *const populate_functions[] = { "gmem_populate", "gmem_populate_memory", NULL };
+static const struct seccomp_rule populate_rules[] = {
+	{ CALL(fstat), "source", SECCOMP_C_LIBRARY },
+	{ CALL(newfstatat), "source", SECCOMP_C_LIBRARY },
+	{ CALL(lseek), "source", SECCOMP_ALWAYS },
+	{ CALL(pread64), "source", SECCOMP_ALWAYS },
+	{ CALL(read), "source", SECCOMP_STREAM },
+	{ CALL(poll), "source", SECCOMP_EMPTY_STREAM },
+	{ CALL(cachestat), "source", SECCOMP_DIRECT },
+	{ CALL(openat), "source", SECCOMP_ALWAYS },
+	{ CALL(close), "source", SECCOMP_DIRECT },
+	{ CALL(io_uring_setup), NULL, SECCOMP_DIRECT },
+	{ CALL(io_uring_register), "io_uring", SECCOMP_DIRECT },
+	{ CALL(io_uring_enter), "io_uring", SECCOMP_DIRECT },
+	{ CALL(mmap), FILE_, SECCOMP_ALWAYS },
+	{ "madvise", SYS_madvise, NULL, 0, FILE_, SECCOMP_ALWAYS },
+	{ CALL(fallocate), FILE_, SECCOMP_ALWAYS },
+	{ CALL(munmap), NULL, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_PRIVATE },
+	{ CALL(clock_nanosleep), NULL, SECCOMP_BUSY },
+	{ CALL(clone3), NULL, SECCOMP_THREADS },
+	THREADS,
+	LOADER,
+	HEAP,
+	{ 0 },
+};
+
 static const char *const report_functions[] = { "gmem_error_new", "gmem_error_free", NULL };
 static const struct seccomp_rule report_rules[] = {
 	HEAP,
@@ -166,6 +219,7 @@ const struct seccomp_part seccomp_parts[] = {
 	{ "query", "ask for the state of a range", query_functions, query_rules },
 	{ "map", "map and unmap shared pages", map_functions, map_rules },
 	{ "allocate", "allocate and discard memory", allocate_functions, allocate_rules },
+	{ "populate", "load a file, a stream or a buffer", populate_functions, populate_rules },
 	{ "report", "make a failure report", report_functions, report_rules },
 	{ "other", "everything else: no system call", other_functions, other_rules },
 	{ 0 },
@@ -178,6 +232,11 @@ static const char *const whens[SECCOMP_WHENS][2] = {
 	[SECCOMP_EMULATION] = { "emulation", "if the program lets the zero policy be emulated" },
 	[SECCOMP_OLD_KERNEL] = { "old-kernel",
 				 "where guest_memfd has no file system of its own (Linux 6.18)" },
+	[SECCOMP_STREAM] = { "stream", "from a pipe, a socket, or a file of /proc" },
+	[SECCOMP_EMPTY_STREAM] = { "empty-stream", "from a stream that does not block" },
+	[SECCOMP_DIRECT] = { "direct", "past the page cache; without these with pread64" },
+	[SECCOMP_PRIVATE] = { "private", "into memory that becomes private" },
+	[SECCOMP_THREADS] = { "threads", "with more than one thread; without it, with one" },
 	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },
 };
 

@@ -16,7 +16,12 @@ enum seccomp_when {
 	SECCOMP_FAILURE,    /* to find out why the kernel refused */
 	SECCOMP_EMULATION,  /* of the zero policy, which the caller has to allow */
 	SECCOMP_OLD_KERNEL, /* where guest_memfd has no file system of its own */
-	SECCOMP_C_LIBRARY,  /* by malloc(), or where the vDSO cannot */
+	SECCOMP_STREAM,	    /* a source that has no offsets */
+	SECCOMP_EMPTY_STREAM,
+	SECCOMP_DIRECT,	   /* past the page cache */
+	SECCOMP_PRIVATE,   /* memory that becomes private */
+	SECCOMP_THREADS,   /* more than one */
+	SECCOMP_C_LIBRARY, /* by malloc(), or where the vDSO cannot */
 	SECCOMP_WHENS
 };
 

@@ -14,10 +14,11 @@
  * - Options are structs whose first member, size, is sizeof() of the struct. NULL means the
  *   defaults, and so does a member that is 0. Bytes that this version of the library does not know
  *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
- * - Offsets and sizes are bytes in the file, multiples of the page size.
- * - The library never exits, never prints, starts no thread, takes no lock and has no constructor.
- *   The capability level is the only state it keeps for the process, see gmem_level_set().
- *   errno is not part of the interface and may be changed by any call.
+ * - Offsets and sizes are bytes in the file, multiples of the page size; where bytes are loaded, any.
+ * - The library never exits, never prints and has no constructor. It starts threads and takes locks
+ *   only to load memory: see gmem_populate(). The capability level is the only state it keeps for
+ *   the process, see gmem_level_set(). errno is not part of the interface and may be changed by any
+ *   call.
  */
 #ifndef LIBGMEM_GMEM_H
 #define LIBGMEM_GMEM_H
@@ -34,5 +35,6 @@
 #include <libgmem/map.h>
 #include <libgmem/allocate.h>
 #include <libgmem/request.h>
+#include <libgmem/populate.h>
 
 #endif

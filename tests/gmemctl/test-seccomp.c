@@ -30,7 +30,7 @@
 #define SIZE	      (64 * 4096)
 #define SW_PROTECTED  1
 #define CANNOT	      77 /* exit status of a child */
-#define RULES_MAX     32
+#define RULES_MAX     64
 #define MARK	      5000 /* no system call: what is traced begins and ends with it */
 #define UNKNOWN_FLAGS (UINT64_C(1) << 40)
 
@@ -41,6 +41,10 @@ struct here {
 	bool file_system; /* guest_memfd has one */
 	bool converts;	  /* in place */
 	bool queries;
+	bool policies;	   /* kept by the kernel */
+	int source;	   /* a file with a hole */
+	int pipe;	   /* with some bytes, and an end */
+	bool direct;	   /* the file can be read past the page cache */
 	int busy;	   /* 0: a page of the file is held */
 	struct gmem *gmem; /* shared and mappable */
 	struct gmem_error *error;
@@ -141,6 +145,28 @@ static int run_allocate(struct here *here)
 	return result(r ? r : gmem_discard(here->gmem, 0, SIZE, here->error), 0);
 }
 
+/* From a file with a hole, past the page cache and from it; from a stream; and into private pages.
+ */
+static int run_populate(struct here *here)
+{
+	struct gmem_populate_options options = { .size = sizeof(options), .to_end = 1 };
+	int r;
+
+	options.way = here->direct ? GMEM_POPULATE_DIRECT : GMEM_POPULATE_PLAIN;
+	r = gmem_populate(here->gmem, 0, SIZE, here->source, &options, here->error);
+	if (r)
+		return result(r, 0);
+	options.way = GMEM_POPULATE_BEST;
+	r = gmem_populate(here->gmem, 0, SIZE, here->source, &options, here->error);
+	if (r || (r = gmem_populate(here->gmem, 0, SIZE, here->pipe, &options, here->error)))
+		return result(r, 0);
+	if (here->converts && here->policies && here->busy) {
+		options.state = GMEM_STATE_PRIVATE;
+		r = gmem_populate(here->gmem, 0, SIZE, here->source, &options, here->error);
+	}
+	return result(r, 0);
+}
+
 static int run_report(struct here *here)
 {
 	struct gmem_error *error;
@@ -174,7 +200,7 @@ static const struct {
 	{ "probe", run_probe },	    { "create", run_create },	  { "adopt", run_adopt },
 	{ "release", run_release }, { "convert", run_convert },	  { "query", run_query },
 	{ "map", run_map },	    { "allocate", run_allocate }, { "report", run_report },
-	{ "other", run_other },
+	{ "other", run_other },	    { "populate", run_populate },
 };
 
 /* A file that can be mapped at once: shared at first. */
@@ -192,6 +218,28 @@ static int make_file(struct here *here)
 
 	here->spare = ioctl(here->vm, GMEM_UAPI_CREATE_GUEST_MEMFD, &request);
 	return here->spare < 0 || gmem_create(here->vm, SIZE, &options, &here->gmem, NULL) ? -1 : 0;
+}
+
+static int make_sources(struct here *here)
+{
+	char name[] = "/tmp/gmem-seccomp-XXXXXX", bytes[5000] = "source";
+	int ends[2], direct;
+
+	here->source = mkstemp(name);
+	if (here->source < 0 || pipe(ends))
+		return -1;
+	snprintf(bytes, sizeof(bytes), "/proc/self/fd/%d", here->source);
+	direct = open(bytes, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	here->direct = direct >= 0;
+	close(direct);
+	unlink(name);
+	/* Data, a hole, and a part of a page. */
+	if (pwrite(here->source, bytes, 4096, 0) != 4096 ||
+	    pwrite(here->source, bytes, 5000, 65536) != 5000 || write(ends[1], bytes, 100) != 100)
+		return -1;
+	close(ends[1]);
+	here->pipe = ends[0];
+	return 0;
 }
 
 /* KVM serves a VM only in the process that made it: each child makes its own. */
@@ -217,7 +265,10 @@ static int make_here(struct here *here)
 	here->file_system = statfs.f_type == GMEM_UAPI_MAGIC;
 	here->converts = gmem_probe_has(probe, GMEM_FEATURE_CONVERT);
 	here->queries = gmem_probe_has(probe, GMEM_FEATURE_QUERY);
+	here->policies = gmem_probe_has(probe, GMEM_FEATURE_POLICY);
 	gmem_probe_free(probe);
+	if (make_sources(here))
+		return -1;
 	if (!here->converts)
 		return 0;
 	if (gmem_map(here->gmem, 0, SIZE, NULL, &view, NULL))
@@ -350,6 +401,14 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 		return here->converts && !here->busy;
 	case SECCOMP_OLD_KERNEL:
 		return !here->file_system;
+	case SECCOMP_STREAM:
+		return true;
+	case SECCOMP_DIRECT:
+		return here->direct;
+	case SECCOMP_PRIVATE:
+		return here->converts && here->policies && here->busy;
+	case SECCOMP_EMPTY_STREAM:
+	case SECCOMP_THREADS:
 	case SECCOMP_C_LIBRARY:
 	case SECCOMP_WHENS:
 		break;

@@ -14,14 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "lib/sys.h"
+#include "injection.h"
 #include "unit.h"
 
 #define FILE_SIZE (UINT64_C(256) << 20)
-#define ADDRESS	  ((void *)0x10000)
+#define ADDRESS	  ((void *)memory)
 
 /* What is left behind by a function. */
-static int open_files, mappings;
+int open_files, mappings;
+static int stuck;
 
 /* The calls to fail, counted from 1; 0 fails none. */
 static struct failure {
@@ -29,8 +30,7 @@ static struct failure {
 } failures[2];
 static int calls, injected;
 
-/* Returns true if this call is to fail. */
-static bool fails(int *ret_code)
+bool fails(int *ret_code)
 {
 	int i;
 
@@ -105,8 +105,10 @@ static int model_munmap(void *address, size_t size)
 
 	(void)size;
 	ck_assert_ptr_eq(address, ADDRESS);
-	if (fails(&code))
+	if (fails(&code)) {
+		stuck++;
 		return code;
+	}
 	mappings--;
 	return 0;
 }
@@ -132,6 +134,7 @@ static int model_fstat(int fd, struct stat *ret_stat)
 		return code;
 	memset(ret_stat, 0, sizeof(*ret_stat));
 	ret_stat->st_size = (off_t)FILE_SIZE;
+	ret_stat->st_mode = S_IFREG;
 	return 0;
 }
 
@@ -198,6 +201,11 @@ static const struct gmem_sys model = {
 	.close = model_close,
 	.now = model_now,
 	.sleep = model_sleep,
+	.pread = model_pread,
+	.lseek = model_lseek,
+	.open_direct = model_open_direct,
+	.count_cached = model_count_cached,
+	.populate = model_populate,
 	.page_size = model_page_size,
 };
 
@@ -391,6 +399,44 @@ static int run_compare(void)
 	return r;
 }
 
+static int run_load(uint64_t size, enum gmem_state state)
+{
+	struct gmem_populate_result result = { .size = sizeof(result), .loaded = 77 };
+	struct gmem_populate_options options = { .size = sizeof(options), .threads = 1 };
+	int r;
+
+	options.state = state;
+	options.ret_result = &result;
+	memset(memory, 0, sizeof(memory));
+	r = gmem_populate(gmem, 0, size, GMEM_FD + 4, &options, report);
+	mappings -= stuck;
+	ck_assert_uint_eq(result.loaded, r < 0 ? 77 : size);
+	/* ENXIO says that there is a hole. */
+	if (r == 0 && failures[0].code != -ENXIO && failures[1].code != -ENXIO)
+		ck_assert_int_eq(memcmp(memory, loaded, PAGE), 0);
+	return r;
+}
+
+static int run_populate(void)
+{
+	return run_load(LOADED - 1, GMEM_STATE_SHARED);
+}
+
+static int run_populate_private(void)
+{
+	return run_load(PAGE, GMEM_STATE_PRIVATE);
+}
+
+static int run_populate_memory(void)
+{
+	int r = gmem_populate_memory(gmem, 0, 2 * PAGE, loaded, NULL, report);
+
+	mappings -= stuck;
+	if (r == 0)
+		ck_assert_int_eq(memcmp(memory, loaded, 2 * PAGE), 0);
+	return r;
+}
+
 #define FUNCTION(name, run, count)                                                                 \
 	{                                                                                          \
 #name, (const int[])DOCUMENTED_##name, run, count                                  \
@@ -418,6 +464,9 @@ static const struct function {
 	FUNCTION(gmem_query_next, run_query, 4),
 	FUNCTION(gmem_get_state, run_get_state, 1),
 	FUNCTION(gmem_compare, run_compare, 3),
+	FUNCTION(gmem_populate, run_populate, 25),
+	FUNCTION(gmem_populate, run_populate_private, 12),
+	FUNCTION(gmem_populate_memory, run_populate_memory, 3),
 };
 
 static void inject(struct failure first, struct failure second)
@@ -426,6 +475,7 @@ static void inject(struct failure first, struct failure second)
 	failures[1] = second;
 	calls = 0;
 	injected = 0;
+	stuck = 0;
 }
 
 static const struct failure none = { 0, 0 };
@@ -552,6 +602,8 @@ static void begin(void)
 	struct gmem_create_options options = { .size = sizeof(options), .mappable = 1 };
 
 	gmem_sys = &model;
+	gmem_uring = &model_uring;
+	memset(loaded, 'x', sizeof(loaded));
 	inject(none, none);
 	ck_assert_int_eq(gmem_create(VM_FD, FILE_SIZE, &options, &gmem, report), 0);
 	/* The last call is the question for policies: it is not known, so there are none. */

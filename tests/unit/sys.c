@@ -1,6 +1,8 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -97,6 +99,92 @@ START_TEST(returns_what_an_ioctl_returns)
 }
 END_TEST
 
+START_TEST(reads_at_an_offset_and_from_streams)
+{
+	char bytes[10] = "";
+	int ends[2];
+
+	ck_assert_int_eq(pwrite(fd, "abcdef", 6, 0), 6);
+	ck_assert_int_eq(sys->pread(fd, bytes, 3, 2), 3);
+	ck_assert_str_eq(bytes, "cde");
+	ck_assert_int_eq(sys->pread(fd, bytes, 3, 6), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(write(ends[1], "xyz", 3), 3);
+	ck_assert_int_eq(sys->wait_input(ends[0]), 0);
+	ck_assert_int_eq(sys->read(ends[0], bytes, sizeof(bytes)), 3);
+	close(ends[1]);
+	ck_assert_int_eq(sys->wait_input(ends[0]), 0);
+	ck_assert_int_eq(sys->read(ends[0], bytes, sizeof(bytes)), 0);
+	ck_assert_int_eq(sys->lseek(ends[0], 0, SEEK_CUR), -ESPIPE);
+	close(ends[0]);
+}
+END_TEST
+
+START_TEST(finds_holes)
+{
+	uint64_t page = sys->page_size();
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)(4 * page)), 0);
+	ck_assert_int_eq(pwrite(fd, "x", 1, (off_t)(2 * page)), 1);
+	ck_assert_int_eq(sys->lseek(fd, 0, SEEK_DATA), (int64_t)(2 * page));
+	ck_assert_int_eq(sys->lseek(fd, 2 * page, SEEK_HOLE), (int64_t)(3 * page));
+	ck_assert_int_eq(sys->lseek(fd, 3 * page, SEEK_DATA), -ENXIO);
+	ck_assert_int_eq(sys->lseek(fd, 0, SEEK_END), (int64_t)(4 * page));
+}
+END_TEST
+
+START_TEST(knows_what_is_cached)
+{
+	uint64_t page = sys->page_size(), bytes = 77;
+	int r;
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)(4 * page)), 0);
+	ck_assert_int_eq(pwrite(fd, "x", 1, 0), 1);
+	r = sys->count_cached(fd, 0, 4 * page, &bytes);
+	/* Linux 6.5 and later. */
+	ck_assert_int_eq(r, r == -ENOSYS ? -ENOSYS : 0);
+	ck_assert_uint_eq(bytes, r ? 77 : page);
+}
+END_TEST
+
+START_TEST(populates_pages)
+{
+	size_t page = (size_t)sys->page_size();
+	struct stat stat;
+	void *address;
+
+	ck_assert_int_eq(ftruncate(fd, (off_t)(4 * page)), 0);
+	ck_assert_int_eq(sys->mmap(4 * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &address),
+			 0);
+	ck_assert_int_eq(sys->populate((char *)address + page, 2 * page), 0);
+	ck_assert_int_eq(fstat(fd, &stat), 0);
+	ck_assert_int_eq(stat.st_blocks, (int64_t)(2 * page / 512));
+	ck_assert_int_eq(sys->munmap(address, 4 * page), 0);
+	ck_assert_int_eq(sys->populate(address, page), -ENOMEM);
+}
+END_TEST
+
+static void *note_signals(void *data)
+{
+	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, data), 0);
+	return NULL;
+}
+
+START_TEST(starts_threads_that_take_no_signals)
+{
+	sigset_t before, after, in_thread;
+	pthread_t thread;
+
+	sigemptyset(&in_thread);
+	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+	ck_assert_int_eq(sys->start_thread(note_signals, &in_thread, &thread), 0);
+	sys->join_thread(thread);
+	ck_assert_int_eq(sigismember(&in_thread, SIGTERM), 1);
+	ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+	ck_assert_int_eq(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+}
+END_TEST
+
 START_TEST(returns_negative_errno)
 {
 	struct statfs statfs;
@@ -111,6 +199,11 @@ START_TEST(returns_negative_errno)
 	ck_assert_int_eq(sys->fstat(-1, &stat), -EBADF);
 	ck_assert_int_eq(sys->fstatfs(-1, &statfs), -EBADF);
 	ck_assert_int_eq(sys->set_close_on_exec(-1), -EBADF);
+	ck_assert_int_eq(sys->pread(-1, &stat, 1, 0), -EBADF);
+	ck_assert_int_eq(sys->read(-1, &stat, 1), -EBADF);
+	ck_assert_int_eq(sys->lseek(-1, 0, SEEK_SET), -EBADF);
+	ck_assert_int_eq(sys->open_direct(-1), -ENOENT);
+	ck_assert_int_lt(sys->count_cached(-1, 0, 1, &(uint64_t){ 0 }), 0);
 }
 END_TEST
 
@@ -141,6 +234,11 @@ Suite *unit_suite(void)
 	tcase_add_test(tests, tells_the_file_system);
 	tcase_add_test(tests, closes);
 	tcase_add_test(tests, returns_what_an_ioctl_returns);
+	tcase_add_test(tests, reads_at_an_offset_and_from_streams);
+	tcase_add_test(tests, finds_holes);
+	tcase_add_test(tests, knows_what_is_cached);
+	tcase_add_test(tests, populates_pages);
+	tcase_add_test(tests, starts_threads_that_take_no_signals);
 	tcase_add_test(tests, returns_negative_errno);
 	tcase_add_test(tests, sleeps_and_reads_the_clock);
 	tcase_add_test(tests, knows_the_page_size);
