@@ -144,7 +144,8 @@ GMEM_API bool gmem_error_get_range(const struct gmem_error *error, uint64_t *ret
  * @ret_offset: offset in the file in bytes, inside the range of the call, page aligned
  *
  * For -EAGAIN of gmem_convert() this is the first page that somebody holds. For gmem_allocate() it
- * is where allocation stopped: everything below it in the range is allocated.
+ * is where allocation stopped: everything below it in the range is allocated. For gmem_populate()
+ * it is the page of the first byte that was not loaded.
  *
  * Return: true if the offset is known; false, and nothing written, if not. An offset that the
  * kernel reports outside of the range is not believed, and not known.
@@ -183,9 +184,10 @@ GMEM_API unsigned int gmem_error_get_attempts(const struct gmem_error *error);
  * @error: the report
  *
  * For gmem_convert() with steps, and for gmem_allocate(): this many bytes from the start of the
- * range are converted or allocated, and the rest is as it was.
+ * range are converted or allocated, and the rest is as it was. For gmem_populate(): this many bytes
+ * from the start are loaded, and of the rest some may be.
  *
- * Return: bytes, less than the size of the range; 0 if nothing was done.
+ * Return: bytes, not more than the size of the range; 0 if nothing was done.
  *
  * Threads: safe while no call writes the report.
  *

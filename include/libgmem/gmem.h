@@ -14,7 +14,7 @@
  * - Options are structs whose first member, size, is sizeof() of the struct. NULL means the
  *   defaults, and so does a member that is 0. Bytes that this version of the library does not know
  *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
- * - Offsets and sizes are bytes in the file, multiples of the page size; where bytes are loaded, any.
+ * - Offsets and sizes are bytes in the file, multiples of the page size; those of loads can be any.
  * - The library never exits, never prints and has no constructor. It starts threads and takes locks
  *   only to load memory: see gmem_populate(). The capability level is the only state it keeps for
  *   the process, see gmem_level_set(). errno is not part of the interface and may be changed by any
