@@ -30,13 +30,29 @@ static uint64_t page_size_of(uint64_t attributes)
 	return 0;
 }
 
-static int decode_hypercall(const struct gmem_uapi_hypercall *hypercall,
-			    struct gmem_request *request, struct gmem_error *report)
+/* Failures are out of line: a report is large, and served requests are many. */
+#define COLD __attribute__((noinline, cold))
+
+static COLD int refuse(const char *call, const struct gmem_request *request, int code,
+		       enum gmem_cause cause, struct gmem_error *reterr_error)
+{
+	struct gmem_error report = { .call = call };
+
+	if (request) {
+		report.state = request->state;
+		/* No size: it was more than 64 bits can hold. */
+		report.has_range = request->size || cause != GMEM_CAUSE_WRAPS;
+		report.offset = report.has_range ? request->gpa : 0;
+		report.size = request->size;
+	}
+	return gmem_error_refuse(reterr_error, &report, code, cause);
+}
+
+static enum gmem_cause decode_hypercall(const struct gmem_uapi_hypercall *hypercall,
+					struct gmem_request *request)
 {
 	uint64_t pages = hypercall->args[1], attributes = hypercall->args[2];
 
-	if (hypercall->nr != GMEM_UAPI_HC_MAP_GPA_RANGE)
-		return -ENODATA;
 	*request = (struct gmem_request){
 		.gpa = hypercall->args[0],
 		.page_size = page_size_of(attributes),
@@ -44,25 +60,18 @@ static int decode_hypercall(const struct gmem_uapi_hypercall *hypercall,
 								: GMEM_STATE_SHARED,
 		.kind = GMEM_REQUEST_HYPERCALL,
 	};
-	report->code = -EINVAL;
-	report->state = request->state;
-	report->cause = GMEM_CAUSE_WRAPS;
 	/* The unit is always 4 KiB, whatever the page size. */
 	if (pages > UINT64_MAX / GMEM_UAPI_MAP_GPA_PAGE)
-		return -EINVAL;
+		return GMEM_CAUSE_WRAPS;
 	request->size = pages * GMEM_UAPI_MAP_GPA_PAGE;
-	report->has_range = true;
-	report->offset = request->gpa;
-	report->size = request->size;
-	report->cause = check_range(request->gpa, request->size);
 	if (!request->page_size || (attributes & ~(GMEM_UAPI_MAP_GPA_2M | GMEM_UAPI_MAP_GPA_1G |
 						   GMEM_UAPI_MAP_GPA_PRIVATE)))
-		report->cause = GMEM_CAUSE_ATTRIBUTES;
-	return report->cause ? -EINVAL : 0;
+		return GMEM_CAUSE_ATTRIBUTES;
+	return check_range(request->gpa, request->size);
 }
 
-static int decode_fault(const struct gmem_uapi_memory_fault *fault, struct gmem_request *request,
-			struct gmem_error *report)
+static enum gmem_cause decode_fault(const struct gmem_uapi_memory_fault *fault,
+				    struct gmem_request *request)
 {
 	bool private = fault->flags & GMEM_UAPI_MEMORY_FAULT_PRIVATE;
 
@@ -73,50 +82,47 @@ static int decode_fault(const struct gmem_uapi_memory_fault *fault, struct gmem_
 		.state = private ? GMEM_STATE_PRIVATE : GMEM_STATE_SHARED,
 		.kind = GMEM_REQUEST_FAULT,
 	};
-	report->code = -EBADE;
-	report->state = request->state;
-	report->has_range = true;
-	report->offset = request->gpa;
-	report->size = request->size;
-	report->cause = check_range(request->gpa, request->size);
 	if (fault->flags & ~(uint64_t)GMEM_UAPI_MEMORY_FAULT_PRIVATE)
-		report->cause = GMEM_CAUSE_ATTRIBUTES;
-	return report->cause ? -EBADE : 0;
+		return GMEM_CAUSE_ATTRIBUTES;
+	return check_range(request->gpa, request->size);
 }
 
+/* Returns 0, -ENODATA without a cause, or what the call fails with. */
 static int decode(const struct gmem_uapi_run *run, int result, struct gmem_request *request,
-		  struct gmem_error *report)
+		  enum gmem_cause *ret_cause)
 {
-	int r;
-
-	if (result == 0 && run->exit_reason == GMEM_UAPI_EXIT_HYPERCALL)
-		return decode_hypercall(&run->hypercall, request, report);
+	if (result == 0 && run->exit_reason == GMEM_UAPI_EXIT_HYPERCALL) {
+		if (run->hypercall.nr != GMEM_UAPI_HC_MAP_GPA_RANGE)
+			return -ENODATA;
+		*ret_cause = decode_hypercall(&run->hypercall, request);
+		return *ret_cause ? -EINVAL : 0;
+	}
 	if (run->exit_reason != GMEM_UAPI_EXIT_MEMORY_FAULT ||
 	    (result != -EFAULT && result != -EHWPOISON))
 		return -ENODATA;
-	r = decode_fault(&run->memory_fault, request, report);
-	if (r == 0 && result == -EHWPOISON) {
-		r = -EHWPOISON;
-		report->code = -EHWPOISON;
-		report->cause = GMEM_CAUSE_POISON;
-	}
-	return r;
+	*ret_cause = decode_fault(&run->memory_fault, request);
+	if (*ret_cause)
+		return -EBADE;
+	if (result == -EHWPOISON)
+		*ret_cause = GMEM_CAUSE_POISON;
+	return result == -EHWPOISON ? -EHWPOISON : 0;
 }
 
 int gmem_request_decode(const struct kvm_run *run, int result, struct gmem_request *ret_request,
 			struct gmem_error *reterr_error)
 {
-	struct gmem_error report = { .call = "gmem_request_decode" };
+	enum gmem_cause cause = GMEM_CAUSE_NONE;
 	struct gmem_request request;
 	int r;
 
 	if (!run || !ret_request)
-		return gmem_error_refuse(reterr_error, &report, -EINVAL, GMEM_CAUSE_ARGUMENT);
-	r = decode((const struct gmem_uapi_run *)run, result, &request, &report);
+		return refuse("gmem_request_decode", NULL, -EINVAL, GMEM_CAUSE_ARGUMENT,
+			      reterr_error);
+	r = decode((const struct gmem_uapi_run *)run, result, &request, &cause);
 	if (r == -ENODATA)
 		return r;
 	if (r < 0)
-		return gmem_error_fail(reterr_error, &report);
+		return refuse("gmem_request_decode", &request, r, cause, reterr_error);
 	*ret_request = request;
 	return 0;
 }
@@ -160,10 +166,9 @@ static bool is_same_fault(const struct gmem_request *a, const struct gmem_reques
 int gmem_request_count(struct gmem_request_repeats *repeats, const struct gmem_request *request,
 		       uint64_t max_repeats, struct gmem_error *reterr_error)
 {
-	struct gmem_error report = { .call = "gmem_request_count" };
-
 	if (!repeats)
-		return gmem_error_refuse(reterr_error, &report, -EINVAL, GMEM_CAUSE_ARGUMENT);
+		return refuse("gmem_request_count", NULL, -EINVAL, GMEM_CAUSE_ARGUMENT,
+			      reterr_error);
 	if (!request || request->kind != GMEM_REQUEST_FAULT) {
 		*repeats = (struct gmem_request_repeats){ 0 };
 		return 0;
@@ -175,11 +180,7 @@ int gmem_request_count(struct gmem_request_repeats *repeats, const struct gmem_r
 		repeats->count++;
 		return 0;
 	}
-	report.has_range = true;
-	report.offset = request->gpa;
-	report.size = request->size;
-	report.state = request->state;
-	return gmem_error_refuse(reterr_error, &report, -ELOOP, GMEM_CAUSE_NO_PROGRESS);
+	return refuse("gmem_request_count", request, -ELOOP, GMEM_CAUSE_NO_PROGRESS, reterr_error);
 }
 
 const char *gmem_request_kind_name(enum gmem_request_kind kind)
