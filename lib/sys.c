@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,9 @@
 #define NS_PER_S UINT64_C(1000000000)
 
 /* What older headers do not have. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -153,6 +157,41 @@ static int sys_populate(void *address, size_t size)
 	return result(madvise(address, size, MADV_POPULATE_WRITE));
 }
 
+static int sys_populate_read(void *address, size_t size)
+{
+	return result(madvise(address, size, MADV_POPULATE_READ));
+}
+
+static int sys_incore(int fd, void *address, size_t size, unsigned char *ret_pages)
+{
+	uid_t user = geteuid();
+	struct stat stat;
+
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	/* Others are told that all pages are there. */
+	if (user && user != stat.st_uid)
+		return -EPERM;
+	return result(mincore(address, size, ret_pages));
+}
+
+static int sys_set_policy(void *address, size_t size, int mode, const unsigned long *nodes,
+			  unsigned long max_node)
+{
+	/* The kernel takes the number of bits for one too many. */
+	return result((int)syscall(SYS_mbind, address, size, mode, nodes, max_node + 1, 0));
+}
+
+static int sys_get_policy(void *address, int *ret_mode)
+{
+	return result((int)syscall(SYS_get_mempolicy, ret_mode, NULL, 0, address, MPOL_F_ADDR));
+}
+
+static int sys_locate_pages(unsigned long count, void **pages, int *ret_nodes)
+{
+	return result((int)syscall(SYS_move_pages, 0, count, pages, NULL, ret_nodes, 0));
+}
+
 /* No signal of the program is for a thread of ours. */
 static int sys_start_thread(void *(*function)(void *), void *data, pthread_t *ret_thread)
 {
@@ -194,6 +233,11 @@ static const struct gmem_sys kernel = {
 	.open_direct = sys_open_direct,
 	.count_cached = sys_count_cached,
 	.populate = sys_populate,
+	.populate_read = sys_populate_read,
+	.incore = sys_incore,
+	.set_policy = sys_set_policy,
+	.get_policy = sys_get_policy,
+	.locate_pages = sys_locate_pages,
 	.start_thread = sys_start_thread,
 	.join_thread = sys_join_thread,
 	.page_size = sys_page_size,

@@ -42,6 +42,18 @@ struct gmem_sys {
 	int (*count_cached)(int fd, uint64_t offset, uint64_t size, uint64_t *ret_bytes);
 	/** allocates and maps whole pages for writing, without touching what is there */
 	int (*populate)(void *address, size_t size);
+	/** the same for reading */
+	int (*populate_read)(void *address, size_t size);
+	/** one byte per page of a mapping of a file: bit 0 says that it is there; -EPERM if the
+	 * kernel would not tell this process */
+	int (*incore)(int fd, void *address, size_t size, unsigned char *ret_pages);
+	/** mbind(2) */
+	int (*set_policy)(void *address, size_t size, int mode, const unsigned long *nodes,
+			  unsigned long max_node);
+	/** the mode of get_mempolicy(2) at an address */
+	int (*get_policy)(void *address, int *ret_mode);
+	/** move_pages(2) that moves nothing: the node of each page, or a negative errno */
+	int (*locate_pages)(unsigned long count, void **pages, int *ret_nodes);
 	/** threads come through here, too, so that tests can refuse them */
 	int (*start_thread)(void *(*function)(void *), void *data, pthread_t *ret_thread);
 	void (*join_thread)(pthread_t thread);

@@ -57,6 +57,20 @@
 		CALL(getpid), NULL, SECCOMP_C_LIBRARY                                              \
 	}
 
+/* What libnuma does to find out about nodes, the first time. */
+#define LIBNUMA                                                                                    \
+	{ CALL(openat), NULL, SECCOMP_C_LIBRARY }, { CALL(read), NULL, SECCOMP_C_LIBRARY },        \
+		{ CALL(close), NULL, SECCOMP_C_LIBRARY },                                          \
+		{ CALL(lseek), NULL, SECCOMP_C_LIBRARY },                                          \
+		{ CALL(set_mempolicy), NULL, SECCOMP_C_LIBRARY },                                  \
+		{ CALL(getdents64), NULL, SECCOMP_C_LIBRARY },                                     \
+		{ CALL(fstat), NULL, SECCOMP_C_LIBRARY },                                          \
+		{ CALL(newfstatat), NULL, SECCOMP_C_LIBRARY },                                     \
+		{ CALL(pread64), NULL, SECCOMP_C_LIBRARY },                                        \
+	{                                                                                          \
+		CALL(sched_getaffinity), NULL, SECCOMP_C_LIBRARY                                   \
+	}
+
 static const char *const probe_functions[] = { "gmem_probe_new", "gmem_probe_free", NULL };
 static const struct seccomp_rule probe_rules[] = {
 	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_ALWAYS },
@@ -158,6 +172,25 @@ static const struct seccomp_rule populate_rules[] = {
 	{ 0 },
 };
 
+static const char *const numa_functions[] = { "gmem_numa_place", "gmem_numa_place_guest",
+					      "gmem_numa_count", NULL };
+static const struct seccomp_rule numa_rules[] = {
+	{ CALL(mmap), FILE_, SECCOMP_ALWAYS },
+	{ CALL(munmap), NULL, SECCOMP_ALWAYS },
+	{ CALL(geteuid), NULL, SECCOMP_ALWAYS },
+	{ CALL(fstat), FILE_, SECCOMP_C_LIBRARY },
+	{ CALL(newfstatat), FILE_, SECCOMP_C_LIBRARY },
+	{ CALL(mincore), FILE_, SECCOMP_ALWAYS },
+	{ CALL(mbind), FILE_, SECCOMP_NODES },
+	{ CALL(get_mempolicy), FILE_, SECCOMP_NODES },
+	{ "madvise", SYS_madvise, NULL, 0, FILE_, SECCOMP_ALWAYS },
+	{ CALL(move_pages), NULL, SECCOMP_NODES },
+	LIBNUMA,
+	LOADER,
+	HEAP,
+	{ 0 },
+};
+
 static const char *const report_functions[] = { "gmem_error_new", "gmem_error_free", NULL };
 static const struct seccomp_rule report_rules[] = {
 	HEAP,
@@ -220,6 +253,7 @@ const struct seccomp_part seccomp_parts[] = {
 	{ "map", "map and unmap shared pages", map_functions, map_rules },
 	{ "allocate", "allocate and discard memory", allocate_functions, allocate_rules },
 	{ "populate", "load a file, a stream or a buffer", populate_functions, populate_rules },
+	{ "numa", "say and ask on which nodes memory is", numa_functions, numa_rules },
 	{ "report", "make a failure report", report_functions, report_rules },
 	{ "other", "everything else: no system call", other_functions, other_rules },
 	{ 0 },
@@ -237,6 +271,7 @@ static const char *const whens[SECCOMP_WHENS][2] = {
 	[SECCOMP_DIRECT] = { "direct", "past the page cache; without these with pread64" },
 	[SECCOMP_PRIVATE] = { "private", "into memory that becomes private" },
 	[SECCOMP_THREADS] = { "threads", "with more than one thread; without it, with one" },
+	[SECCOMP_NODES] = { "nodes", "where the kernel has nodes" },
 	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },
 };
 

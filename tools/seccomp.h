@@ -21,6 +21,7 @@ enum seccomp_when {
 	SECCOMP_DIRECT,	   /* past the page cache */
 	SECCOMP_PRIVATE,   /* memory that becomes private */
 	SECCOMP_THREADS,   /* more than one */
+	SECCOMP_NODES,	   /* where the kernel has them */
 	SECCOMP_C_LIBRARY, /* by malloc(), or where the vDSO cannot */
 	SECCOMP_WHENS
 };

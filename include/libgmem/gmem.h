@@ -36,5 +36,6 @@
 #include <libgmem/allocate.h>
 #include <libgmem/request.h>
 #include <libgmem/populate.h>
+#include <libgmem/numa.h>
 
 #endif

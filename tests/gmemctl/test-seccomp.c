@@ -167,6 +167,22 @@ static int run_populate(struct here *here)
 	return result(r, 0);
 }
 
+static int run_numa(struct here *here)
+{
+	struct gmem_numa_options options = { .size = sizeof(options), .late = 1 };
+	uint64_t bytes_on[64];
+	struct gmem_numa_usage usage = { sizeof(usage), 64, bytes_on, 0, 0 };
+	int r = gmem_numa_place(here->gmem, 0, SIZE, GMEM_NUMA_BIND, "0", &options, here->error);
+
+	/* An older kernel does not keep it. */
+	if (r && r != -EOPNOTSUPP)
+		return result(r, 0);
+	r = gmem_populate_memory(here->gmem, 0, 5, "bytes", NULL, here->error);
+	if (!r)
+		r = gmem_numa_count(here->gmem, 0, SIZE, &usage, here->error);
+	return result(r, 0);
+}
+
 static int run_report(struct here *here)
 {
 	struct gmem_error *error;
@@ -200,7 +216,7 @@ static const struct {
 	{ "probe", run_probe },	    { "create", run_create },	  { "adopt", run_adopt },
 	{ "release", run_release }, { "convert", run_convert },	  { "query", run_query },
 	{ "map", run_map },	    { "allocate", run_allocate }, { "report", run_report },
-	{ "other", run_other },	    { "populate", run_populate },
+	{ "other", run_other },	    { "populate", run_populate }, { "numa", run_numa },
 };
 
 /* A file that can be mapped at once: shared at first. */
@@ -403,6 +419,8 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 		return !here->file_system;
 	case SECCOMP_STREAM:
 		return true;
+	case SECCOMP_NODES:
+		return !access("/sys/devices/system/node/node0", F_OK);
 	case SECCOMP_DIRECT:
 		return here->direct;
 	case SECCOMP_PRIVATE:

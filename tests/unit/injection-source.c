@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "injection.h"
-#include "script.h"
+#include "unit.h"
 
 unsigned char memory[LOADED] __attribute__((aligned(4096)));
 unsigned char loaded[LOADED];
@@ -67,6 +67,65 @@ int model_populate(void *address, size_t size)
 	(void)size;
 	return fails(&code) ? code : 0;
 }
+
+/* Every other page is there, on node 0. */
+int model_incore(int fd, void *address, size_t size, unsigned char *ret_pages)
+{
+	size_t i;
+	int code;
+
+	(void)fd;
+	(void)address;
+	for (i = 0; i < size / PAGE; i++)
+		ret_pages[i] = i % 2;
+	return fails(&code) ? code : 0;
+}
+
+static int mode;
+
+int model_set_policy(void *address, size_t size, int new_mode, const unsigned long *nodes,
+		     unsigned long max_node)
+{
+	int code;
+
+	(void)address;
+	(void)size;
+	(void)nodes;
+	(void)max_node;
+	if (fails(&code))
+		return code;
+	mode = new_mode;
+	return 0;
+}
+
+int model_get_policy(void *address, int *ret_mode)
+{
+	int code;
+
+	(void)address;
+	if (fails(&code))
+		return code;
+	*ret_mode = mode;
+	return 0;
+}
+
+int model_locate_pages(unsigned long count, void **pages, int *ret_nodes)
+{
+	int code;
+
+	(void)pages;
+	memset(ret_nodes, 0, count * sizeof(int));
+	return fails(&code) ? code : 0;
+}
+
+static int parse(const char *text, struct gmem_nodes *ret_nodes)
+{
+	memset(ret_nodes, 0, sizeof(*ret_nodes));
+	ret_nodes->words[0] = 1UL << (*text - '0');
+	return 0;
+}
+
+const struct gmem_node_parser model_node_parser = { parse };
 
 /* A ring with one request, whose operations fail like system calls. */
 static struct gmem_ring_request queued;
@@ -146,3 +205,75 @@ const struct gmem_uring model_uring = {
 	.submit = ring_submit,
 	.reap = ring_reap,
 };
+
+static int run_load(uint64_t size, enum gmem_state state)
+{
+	struct gmem_populate_result result = { .size = sizeof(result), .loaded = 77 };
+	struct gmem_populate_options options = { .size = sizeof(options), .threads = 1 };
+	int r;
+
+	options.state = state;
+	options.ret_result = &result;
+	memset(memory, 0, sizeof(memory));
+	r = gmem_populate(gmem, 0, size, GMEM_FD + 4, &options, report);
+	mappings -= stuck;
+	ck_assert_uint_eq(result.loaded, r < 0 ? 77 : size);
+	/* ENXIO says that there is a hole. */
+	if (r == 0 && !injects(-ENXIO))
+		ck_assert_int_eq(memcmp(memory, loaded, PAGE), 0);
+	return r;
+}
+
+int run_populate(void)
+{
+	return run_load(LOADED - 1, GMEM_STATE_SHARED);
+}
+
+int run_populate_private(void)
+{
+	return run_load(PAGE, GMEM_STATE_PRIVATE);
+}
+
+int run_populate_memory(void)
+{
+	int r = gmem_populate_memory(gmem, 0, 2 * PAGE, loaded, NULL, report);
+
+	mappings -= stuck;
+	if (r == 0)
+		ck_assert_int_eq(memcmp(memory, loaded, 2 * PAGE), 0);
+	return r;
+}
+
+int run_numa_place(void)
+{
+	uint64_t late = 77;
+	struct gmem_numa_options options = { .size = sizeof(options),
+					     .ret_late = &late,
+					     .late = 1 };
+	int r = gmem_numa_place(gmem, 0, LOADED, GMEM_NUMA_BIND, "1", &options, report);
+
+	mappings -= stuck;
+	ck_assert_int_eq(late == 77, r < 0);
+	return r;
+}
+
+int run_numa_place_guest(void)
+{
+	const struct gmem_numa_node list[] = { { gmem, 0, PAGE, GMEM_NUMA_BIND, 0, "1" },
+					       { gmem, PAGE, PAGE, GMEM_NUMA_BIND, 0, "0" } };
+	int r = gmem_numa_place_guest(list, 2, NULL, NULL, report);
+
+	mappings -= stuck;
+	return r;
+}
+
+int run_numa_count(void)
+{
+	uint64_t bytes_on = 77;
+	struct gmem_numa_usage usage = { sizeof(usage), 1, &bytes_on, 77, 77 };
+	int r = gmem_numa_count(gmem, 0, LOADED, &usage, report);
+
+	mappings -= stuck;
+	ck_assert_int_eq(bytes_on == 77, r < 0);
+	return r;
+}

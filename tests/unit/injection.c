@@ -22,13 +22,18 @@
 
 /* What is left behind by a function. */
 int open_files, mappings;
-static int stuck;
+int stuck;
 
 /* The calls to fail, counted from 1; 0 fails none. */
 static struct failure {
 	int call, code;
 } failures[2];
 static int calls, injected;
+
+bool injects(int code)
+{
+	return failures[0].code == code || failures[1].code == code;
+}
 
 bool fails(int *ret_code)
 {
@@ -206,11 +211,17 @@ static const struct gmem_sys model = {
 	.open_direct = model_open_direct,
 	.count_cached = model_count_cached,
 	.populate = model_populate,
+	.populate_read = model_populate,
+	.incore = model_incore,
+	.set_policy = model_set_policy,
+	.get_policy = model_get_policy,
+	.locate_pages = model_locate_pages,
 	.page_size = model_page_size,
 };
 
 /* A file that stands for all tests, and one on a kernel without policies. */
-static struct gmem *gmem, *plain;
+struct gmem *gmem;
+static struct gmem *plain;
 
 static int run_create(void)
 {
@@ -399,44 +410,6 @@ static int run_compare(void)
 	return r;
 }
 
-static int run_load(uint64_t size, enum gmem_state state)
-{
-	struct gmem_populate_result result = { .size = sizeof(result), .loaded = 77 };
-	struct gmem_populate_options options = { .size = sizeof(options), .threads = 1 };
-	int r;
-
-	options.state = state;
-	options.ret_result = &result;
-	memset(memory, 0, sizeof(memory));
-	r = gmem_populate(gmem, 0, size, GMEM_FD + 4, &options, report);
-	mappings -= stuck;
-	ck_assert_uint_eq(result.loaded, r < 0 ? 77 : size);
-	/* ENXIO says that there is a hole. */
-	if (r == 0 && failures[0].code != -ENXIO && failures[1].code != -ENXIO)
-		ck_assert_int_eq(memcmp(memory, loaded, PAGE), 0);
-	return r;
-}
-
-static int run_populate(void)
-{
-	return run_load(LOADED - 1, GMEM_STATE_SHARED);
-}
-
-static int run_populate_private(void)
-{
-	return run_load(PAGE, GMEM_STATE_PRIVATE);
-}
-
-static int run_populate_memory(void)
-{
-	int r = gmem_populate_memory(gmem, 0, 2 * PAGE, loaded, NULL, report);
-
-	mappings -= stuck;
-	if (r == 0)
-		ck_assert_int_eq(memcmp(memory, loaded, 2 * PAGE), 0);
-	return r;
-}
-
 #define FUNCTION(name, run, count)                                                                 \
 	{                                                                                          \
 #name, (const int[])DOCUMENTED_##name, run, count                                  \
@@ -467,6 +440,9 @@ static const struct function {
 	FUNCTION(gmem_populate, run_populate, 25),
 	FUNCTION(gmem_populate, run_populate_private, 12),
 	FUNCTION(gmem_populate_memory, run_populate_memory, 3),
+	FUNCTION(gmem_numa_place, run_numa_place, 9),
+	FUNCTION(gmem_numa_place_guest, run_numa_place_guest, 18),
+	FUNCTION(gmem_numa_count, run_numa_count, 8),
 };
 
 static void inject(struct failure first, struct failure second)
@@ -603,6 +579,7 @@ static void begin(void)
 
 	gmem_sys = &model;
 	gmem_uring = &model_uring;
+	gmem_node_parser = &model_node_parser;
 	memset(loaded, 'x', sizeof(loaded));
 	inject(none, none);
 	ck_assert_int_eq(gmem_create(VM_FD, FILE_SIZE, &options, &gmem, report), 0);

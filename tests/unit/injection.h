@@ -1,12 +1,13 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * What the model of a kernel whose calls fail consists of: its source to load from, and its
- * io_uring, have a file of their own.
+ * A model of a kernel whose calls fail. Its source to load from, its nodes, its io_uring and what
+ * is run on them have a file of their own.
  */
 #ifndef TEST_INJECTION_H
 #define TEST_INJECTION_H
 
+#include "lib/nodes.h"
 #include "lib/sys.h"
 #include "lib/uring.h"
 
@@ -14,6 +15,12 @@
 bool fails(int *ret_code);
 /** What is left behind by a function. */
 extern int open_files, mappings;
+/** Mappings that munmap() refused to take back. */
+extern int stuck;
+/** Whether one of the failures is this. */
+bool injects(int code);
+/** The file that functions are run on. */
+extern struct gmem *gmem;
 
 /** What is mapped, and what is loaded into it: 8 pages. */
 #define LOADED (8 * UINT64_C(4096))
@@ -24,6 +31,20 @@ int64_t model_lseek(int fd, uint64_t offset, int whence);
 int model_open_direct(int fd);
 int model_count_cached(int fd, uint64_t offset, uint64_t size, uint64_t *ret_bytes);
 int model_populate(void *address, size_t size);
+int model_incore(int fd, void *address, size_t size, unsigned char *ret_pages);
+int model_set_policy(void *address, size_t size, int mode, const unsigned long *nodes,
+		     unsigned long max_node);
+int model_get_policy(void *address, int *ret_mode);
+int model_locate_pages(unsigned long count, void **pages, int *ret_nodes);
 extern const struct gmem_uring model_uring;
+extern const struct gmem_node_parser model_node_parser;
+
+/** Each runs a function once, checks its outputs, and takes back what it made. */
+int run_populate(void);
+int run_populate_private(void);
+int run_populate_memory(void);
+int run_numa_place(void);
+int run_numa_place_guest(void);
+int run_numa_count(void);
 
 #endif
