@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
 #include "allocate.h"
+#include "convert.h"
 #include "level.h"
 #include "options.h"
 #include "range.h"
@@ -85,17 +86,18 @@ static COLD int retry_without_options(const struct asked *asked, int result, uin
 	return gmem_error_fail(asked->reterr_error, &report);
 }
 
-static int read_options(const struct asked *asked, struct gmem_convert_options *options)
+int gmem_convert_read_options(uint64_t page_size, const struct gmem_convert_options *given,
+			      struct gmem_convert_options *options)
 {
 	int r = gmem_options_read(options, sizeof(*options),
-				  offsetof(struct gmem_convert_options, step_size), asked->options);
+				  offsetof(struct gmem_convert_options, step_size), given);
 	bool has_longest_pause;
 
 	if (r < 0)
 		return r;
 	has_longest_pause = options->backoff_max_ns != 0;
 	if (!gmem_policy_name(options->policy) || options->emulate > 1 || options->reserved ||
-	    (options->step_size & (asked->whole.gmem->page_size - 1)))
+	    (options->step_size & (page_size - 1)))
 		return -EINVAL;
 	if (has_longest_pause &&
 	    options->backoff_max_ns <
@@ -105,12 +107,10 @@ static int read_options(const struct asked *asked, struct gmem_convert_options *
 	return 0;
 }
 
-/* Decides how the policy is kept; returns why it cannot be. */
-static enum gmem_cause choose_guarantee(const struct asked *asked,
-					const struct gmem_convert_options *options,
-					enum gmem_guarantee *ret_guarantee)
+enum gmem_cause gmem_convert_choose(const struct gmem *gmem, enum gmem_state state,
+				    const struct gmem_convert_options *options,
+				    enum gmem_guarantee *ret_guarantee)
 {
-	const struct gmem *gmem = asked->whole.gmem;
 	uint64_t flag = policy_flags[options->policy];
 
 	*ret_guarantee = GMEM_GUARANTEE_NONE;
@@ -120,8 +120,7 @@ static enum gmem_cause choose_guarantee(const struct asked *asked,
 	if ((gmem->policies & flag) && gmem_level_permits(GMEM_LEVEL_POLICY))
 		return GMEM_CAUSE_NONE;
 	*ret_guarantee = GMEM_GUARANTEE_EMULATED;
-	if (options->policy == GMEM_POLICY_ZERO && asked->whole.state == GMEM_STATE_SHARED &&
-	    options->emulate)
+	if (options->policy == GMEM_POLICY_ZERO && state == GMEM_STATE_SHARED && options->emulate)
 		return GMEM_CAUSE_NONE;
 	if (gmem->policies & flag)
 		return GMEM_CAUSE_LEVEL;
@@ -152,9 +151,8 @@ static bool discard_step(const struct gmem_step *step, struct gmem_error *report
 	return false;
 }
 
-/* Returns true if the step was converted; else the report says why not. */
-static bool convert_step(const struct gmem_step *step, enum gmem_guarantee guarantee,
-			 struct gmem_convert_options *options, struct gmem_error *report)
+bool gmem_convert_step(const struct gmem_step *step, enum gmem_guarantee guarantee,
+		       struct gmem_convert_options *options, struct gmem_error *report)
 {
 	uint64_t flags = guarantee == GMEM_GUARANTEE_NATIVE ? policy_flags[options->policy] : 0;
 	uint64_t error_offset;
@@ -180,11 +178,11 @@ static __attribute__((noinline)) int convert_with_options(const struct asked *as
 	struct gmem_step step = asked->whole;
 	enum gmem_guarantee guarantee;
 	enum gmem_cause cause;
-	int r = read_options(asked, &options);
+	int r = gmem_convert_read_options(asked->whole.gmem->page_size, asked->options, &options);
 
 	if (r < 0)
 		return refuse_options(asked, r);
-	cause = choose_guarantee(asked, &options, &guarantee);
+	cause = gmem_convert_choose(asked->whole.gmem, asked->whole.state, &options, &guarantee);
 	if (cause)
 		return refuse_policy(asked, options.policy, cause);
 	report.policy = options.policy;
@@ -194,7 +192,7 @@ static __attribute__((noinline)) int convert_with_options(const struct asked *as
 		if (options.step_size && options.step_size < step.size)
 			step.size = options.step_size;
 		report.done = step.offset - asked->whole.offset;
-		if (!convert_step(&step, guarantee, &options, &report))
+		if (!gmem_convert_step(&step, guarantee, &options, &report))
 			return gmem_error_fail(asked->reterr_error, &report);
 	}
 	if (options.ret_guarantee)

@@ -26,8 +26,7 @@ struct attempts {
 	uint64_t flags;
 	struct gmem_convert_options *options;
 	struct gmem_error *report;
-	uint64_t deadline;
-	uint64_t pause;
+	struct gmem_patience patience;
 };
 
 static void set_attempt(const struct attempts *a, int result, uint64_t error_offset)
@@ -60,12 +59,38 @@ void gmem_retry_set_defaults(struct gmem_convert_options *options)
 		options->backoff_max_ns = options->backoff_ns;
 }
 
-static void begin(struct attempts *a)
+void gmem_patience_begin(struct gmem_patience *patience, const struct gmem_convert_options *options)
 {
-	uint64_t now = gmem_sys->now(), timeout = a->options->timeout_ns;
+	uint64_t now = gmem_sys->now(), timeout = options->timeout_ns;
 
-	a->deadline = timeout > UINT64_MAX - now ? UINT64_MAX : now + timeout;
-	a->pause = a->options->backoff_ns;
+	patience->deadline = timeout > UINT64_MAX - now ? UINT64_MAX : now + timeout;
+	patience->pause = options->backoff_ns;
+}
+
+bool gmem_patience_wait(struct gmem_patience *patience, const struct gmem_convert_options *options,
+			bool at_once)
+{
+	uint64_t now = gmem_sys->now(), pause = patience->pause;
+
+	if (now >= patience->deadline)
+		return false;
+	if (at_once)
+		return true;
+	/* The last attempt is made at the deadline, not given up before it. */
+	gmem_sys->sleep(pause < patience->deadline - now ? pause : patience->deadline - now);
+	patience->pause = pause > options->backoff_max_ns / 2 ? options->backoff_max_ns : 2 * pause;
+	return true;
+}
+
+void gmem_patience_charge(const struct gmem_patience *patience,
+			  struct gmem_convert_options *options)
+{
+	uint64_t now;
+
+	if (options->timeout_ns == GMEM_CONVERT_NO_TIMEOUT)
+		return;
+	now = gmem_sys->now();
+	options->timeout_ns = now < patience->deadline ? patience->deadline - now : 0;
 }
 
 /* Returns true if another attempt is to be made. */
@@ -73,7 +98,6 @@ static bool wait_for_busy_page(struct attempts *a)
 {
 	const struct gmem_convert_options *options = a->options;
 	enum gmem_busy_action action = GMEM_BUSY_BACK_OFF;
-	uint64_t now;
 
 	if (options->busy)
 		action = options->busy(a->report, options->busy_data);
@@ -84,41 +108,24 @@ static bool wait_for_busy_page(struct attempts *a)
 	}
 	if (a->report->attempts >= options->max_attempts)
 		return false;
-	now = gmem_sys->now();
-	if (now >= a->deadline)
-		return false;
-	if (action == GMEM_BUSY_RETRY_NOW)
-		return true;
-	/* The last attempt is made at the deadline, not given up before it. */
-	gmem_sys->sleep(a->pause < a->deadline - now ? a->pause : a->deadline - now);
-	a->pause = a->pause > options->backoff_max_ns / 2 ? options->backoff_max_ns : 2 * a->pause;
-	return true;
-}
-
-/* Further steps have what this one left of the time. */
-static void charge_for_waiting(struct attempts *a)
-{
-	uint64_t now;
-
-	if (!a->options->step_size || a->options->timeout_ns == GMEM_CONVERT_NO_TIMEOUT)
-		return;
-	now = gmem_sys->now();
-	a->options->timeout_ns = now < a->deadline ? a->deadline - now : 0;
+	return gmem_patience_wait(&a->patience, options, action == GMEM_BUSY_RETRY_NOW);
 }
 
 bool gmem_retry(const struct gmem_step *step, uint64_t flags, int result, uint64_t error_offset,
 		struct gmem_convert_options *options, struct gmem_error *report)
 {
-	struct attempts a = { step, flags, options, report, 0, 0 };
+	struct attempts a = { step, flags, options, report, { 0 } };
 
 	report->system_call = "KVM_SET_MEMORY_ATTRIBUTES2";
 	set_attempt(&a, result, error_offset);
 	if (result == -EAGAIN)
-		begin(&a);
+		gmem_patience_begin(&a.patience, options);
 	while (result == -EAGAIN && wait_for_busy_page(&a)) {
 		result = gmem_step_ask(step, flags, &error_offset);
 		if (result == 0) {
-			charge_for_waiting(&a);
+			/* Further steps have what this one left of the time. */
+			if (options->step_size)
+				gmem_patience_charge(&a.patience, options);
 			return true;
 		}
 		set_attempt(&a, result, error_offset);

@@ -50,6 +50,24 @@ static inline int gmem_step_ask(const struct gmem_step *step, uint64_t flags,
 /** gmem_retry_set_defaults() - replace the members that are 0 by what that means */
 void gmem_retry_set_defaults(struct gmem_convert_options *options);
 
+/** How long somebody who has to wait goes on: of one step, or of one listener. */
+struct gmem_patience {
+	uint64_t deadline;
+	uint64_t pause;
+};
+
+/** gmem_patience_begin() - the first attempt failed: from now on time counts */
+void gmem_patience_begin(struct gmem_patience *patience,
+			 const struct gmem_convert_options *options);
+
+/** gmem_patience_wait() - false if the time is over; else, after a pause, true */
+bool gmem_patience_wait(struct gmem_patience *patience, const struct gmem_convert_options *options,
+			bool at_once);
+
+/** gmem_patience_charge() - what is left of the time is for what comes next */
+void gmem_patience_charge(const struct gmem_patience *patience,
+			  struct gmem_convert_options *options);
+
 /**
  * gmem_retry() - the first attempt of a step failed: try again as the options say
  *

@@ -55,6 +55,16 @@ static int sys_munmap(void *address, size_t size)
 	return result(munmap(address, size));
 }
 
+static int sys_madvise(void *address, size_t size, int advice)
+{
+	return result(madvise(address, size, advice));
+}
+
+static int sys_open(const char *path)
+{
+	return result(open(path, O_RDONLY | O_CLOEXEC));
+}
+
 static int sys_fallocate(int fd, int mode, uint64_t offset, uint64_t size)
 {
 	return result(fallocate(fd, mode, (off_t)offset, (off_t)size));
@@ -219,6 +229,8 @@ static const struct gmem_sys kernel = {
 	.ioctl = sys_ioctl,
 	.mmap = sys_mmap,
 	.munmap = sys_munmap,
+	.madvise = sys_madvise,
+	.open = sys_open,
 	.fallocate = sys_fallocate,
 	.fstat = sys_fstat,
 	.fstatfs = sys_fstatfs,

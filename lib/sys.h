@@ -20,6 +20,9 @@ struct gmem_sys {
 	int (*mmap)(size_t size, int protection, int flags, int fd, uint64_t offset,
 		    void **ret_address);
 	int (*munmap)(void *address, size_t size);
+	int (*madvise)(void *address, size_t size, int advice);
+	/** for reading; closed on exec */
+	int (*open)(const char *path);
 	int (*fallocate)(int fd, int mode, uint64_t offset, uint64_t size);
 	int (*fstat)(int fd, struct stat *ret_stat);
 	int (*fstatfs)(int fd, struct statfs *ret_statfs);
