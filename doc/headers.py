@@ -306,10 +306,10 @@ def write_examples(items, order):
     for name in order:
         head = (f"int example_{name}(int vm_fd, struct gmem *gmem, struct gmem_probe *probe,\n"
                 "\tstruct gmem_session *session, struct gmem_blob *blob, struct kvm_run *run,\n"
-                "\tstruct gmem_error *error)")
+                "\tstruct gmem_space *space, struct gmem_error *error)")
         body = "\n".join("\t" + line for line in trimmed(items[name].sections["Example:"]))
         out.append(f"{head};\n{head}\n{{\n\t(void)vm_fd, (void)gmem, (void)probe, (void)error;\n"
-                       f"\t(void)session, (void)blob, (void)run;\n"
+                       f"\t(void)session, (void)blob, (void)run, (void)space;\n"
                    f"\t{{\n{body}\n\t}}\n\treturn 0;\n}}\n")
     return "\n".join(out)
 

@@ -194,8 +194,74 @@ static const struct gmem_cause_text texts[GMEM_CAUSE_COUNT] = {
 	[GMEM_CAUSE_NOT_OWNER] = { "not-owner",
 				   "The process is neither the owner of the file nor root, and must not ask which pages are there.",
 				   "Ask in the process of the user that created the file." },
-	[GMEM_CAUSE_MORE_NODES] = { "more-nodes", "A page is on a node that the output has no room for.",
+	[GMEM_CAUSE_MORE_NODES] = { "more-nodes",
+				    "A page is on a node that the output has no room for.",
 				    "Give room for as many nodes as the machine has." },
+	[GMEM_CAUSE_HOLE] = { "hole", "A part of the range is in no slot of the space.",
+			      "If a guest asked for this, refuse its request. To shared, "
+			      "GMEM_HOLES_SHARED_IGNORED leaves holes out." },
+	[GMEM_CAUSE_NO_MODE] = { "no-mode", "The VM does not have the mode that was asked for.",
+				 "Use GMEM_MODE_BEST, and see gmemctl probe for what the kernel offers "
+				 "to the VM's type." },
+	[GMEM_CAUSE_NO_SLOT] = { "no-slot", "The space has no slot of this number.",
+				 PROGRAM_MISTAKE },
+	[GMEM_CAUSE_SLOT_NUMBER] = { "slot-number", "Another slot of the space has this number.",
+				     "Unbind it first: slots with a guest_memfd cannot be changed." },
+	[GMEM_CAUSE_SLOT_OVERLAP] = { "slot-overlap",
+				      "Another slot of the space has a part of this guest-physical memory.",
+				      "Unbind it first, or correct the layout." },
+	[GMEM_CAUSE_BOUND_TWICE] = { "bound-twice",
+				     "Another slot of the space has a part of this range of the file: "
+				     "memory cannot be at two guest-physical addresses.",
+				     "Unbind the other slot first; an alias of memory needs a file of its "
+				     "own." },
+	[GMEM_CAUSE_FOREIGN_SLOT] = { "foreign-slot",
+				      "A slot that this space did not bind has a part of this "
+				      "guest-physical memory, or of this range of the file.",
+				      "Bind all slots that have guest_memfd files through one space, and "
+				      "look for other memory of the VM at this place." },
+	[GMEM_CAUSE_SLOT_REFUSED] = { "slot-refused",
+				      "KVM refuses the slot: its number is too high, or used outside of "
+				      "the space; it is too big; its address is not aligned; or the file "
+				      "belongs to another VM.",
+				      "Compare the number with KVM_CAP_NR_MEMSLOTS, and create the file "
+				      "for this VM." },
+	[GMEM_CAUSE_NO_FILE_SLOTS] = { "no-file-slots",
+				       "This kernel has no slots with a guest_memfd.",
+				       "Use Linux 6.8 or later with CONFIG_KVM_GUEST_MEMFD." },
+	[GMEM_CAUSE_OTHER_SPACE] = { "other-space", "Another space has slots of this file, or had.",
+				     "Use one space for a VM, and free the old one first." },
+	[GMEM_CAUSE_MAPPABLE_TWICE] = { "mappable-twice",
+					"With two backings the file must not be mappable: the kernel would "
+					"take shared pages out of it, too.",
+					"Create files with gmem_space_create(), which knows." },
+	[GMEM_CAUSE_NOT_ALIASED] = { "not-aliased",
+				     "The address of the slot is not a shared mapping of this file at this "
+				     "offset: host and guest would use different pages.",
+				     "Map with gmem_map() at the offset of the slot, or leave the address "
+				     "NULL and let the space map it." },
+	[GMEM_CAUSE_NO_PROC] = { "no-proc",
+				 "/proc/self/maps cannot be read, so that nobody knows what is mapped at "
+				 "the address of the slot.",
+				 "Leave the address NULL and let the space map it; or set unverified, if "
+				 "it is certain." },
+	[GMEM_CAUSE_LISTENER] = { "listener", "A listener refused.",
+				  "The report names it and what it returned: look there for the reason." },
+	[GMEM_CAUSE_LISTENER_BUSY] = { "listener-busy",
+				       "A listener said at every attempt that it needs more time.",
+				       "Repeat the call, or give it more attempts and time in the options." },
+	[GMEM_CAUSE_LISTENER_CALLS] = { "listener-calls",
+					"A listener called a function that changes its own space, which waits "
+					"for it.",
+					"Leave that to another thread, after the listener has returned." },
+	[GMEM_CAUSE_TWO_BACKINGS] = { "two-backings",
+				      "With two backings every conversion loses the contents, and no content "
+				      "policy can be had.",
+				      "Use a kernel that converts in place, or ask for no policy and let the "
+				      "guest copy what it has to keep." },
+	[GMEM_CAUSE_NOT_ALLOWED] = { "not-allowed",
+				     "The VMM does not allow the guest what it asks for.",
+				     "Nothing, if that is right: it is the program's own decision." },
 };
 
 const struct gmem_cause_text *gmem_cause_text(enum gmem_cause cause)

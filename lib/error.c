@@ -87,6 +87,66 @@ unsigned int gmem_error_get_attempts(const struct gmem_error *error)
 	return error ? error->attempts : 0;
 }
 
+bool gmem_error_is_guest(const struct gmem_error *error)
+{
+	return error && error->guest;
+}
+
+bool gmem_error_get_slot(const struct gmem_error *error, uint32_t *ret_slot)
+{
+	if (!error || !error->has_slot || !ret_slot)
+		return false;
+	*ret_slot = error->slot;
+	return true;
+}
+
+const char *gmem_error_get_holder(const struct gmem_error *error)
+{
+	return error && error->holder[0] ? error->holder : NULL;
+}
+
+int gmem_error_get_listener_code(const struct gmem_error *error)
+{
+	return error ? error->listener_code : 0;
+}
+
+const char *gmem_error_get_detached(const struct gmem_error *error, uint64_t *ret_gpa,
+				    uint64_t *ret_size)
+{
+	if (!error || !error->detached[0])
+		return NULL;
+	if (ret_gpa)
+		*ret_gpa = error->detached_part.gpa;
+	if (ret_size)
+		*ret_size = error->detached_part.size;
+	return error->detached;
+}
+
+bool gmem_error_get_unrestored(const struct gmem_error *error, unsigned int index,
+			       uint64_t *ret_gpa, uint64_t *ret_size)
+{
+	if (!error || index >= error->unrestored_count)
+		return false;
+	if (ret_gpa)
+		*ret_gpa = error->unrestored[index].gpa;
+	if (ret_size)
+		*ret_size = error->unrestored[index].size;
+	return true;
+}
+
+/* Parts come in the order of memory. The last one grows if there are too many. */
+void gmem_error_add_unrestored(struct gmem_error *error, uint64_t gpa, uint64_t size)
+{
+	unsigned int count = error->unrestored_count;
+	struct gmem_error_part *last = count ? &error->unrestored[count - 1] : NULL;
+
+	if (last && (last->gpa + last->size == gpa || count == GMEM_ERROR_PARTS)) {
+		last->size = gpa + size - last->gpa;
+		return;
+	}
+	error->unrestored[error->unrestored_count++] = (struct gmem_error_part){ gpa, size };
+}
+
 void gmem_error_set_answer(struct gmem_error *error, int kernel_code,
 			   const struct gmem_answer *answers)
 {

@@ -8,6 +8,7 @@
 
 #include <libgmem/convert.h>
 #include <libgmem/error.h>
+#include <libgmem/listener.h>
 
 /** Why a call failed, finer than an errno. lib/cause.c has the words. */
 enum gmem_cause {
@@ -73,8 +74,35 @@ enum gmem_cause {
 	GMEM_CAUSE_TOUCHED,
 	GMEM_CAUSE_NOT_OWNER,
 	GMEM_CAUSE_MORE_NODES,
+	GMEM_CAUSE_HOLE,
+	GMEM_CAUSE_NO_MODE,
+	GMEM_CAUSE_NO_SLOT,
+	GMEM_CAUSE_SLOT_NUMBER,
+	GMEM_CAUSE_SLOT_OVERLAP,
+	GMEM_CAUSE_BOUND_TWICE,
+	GMEM_CAUSE_FOREIGN_SLOT,
+	GMEM_CAUSE_SLOT_REFUSED,
+	GMEM_CAUSE_NO_FILE_SLOTS,
+	GMEM_CAUSE_OTHER_SPACE,
+	GMEM_CAUSE_MAPPABLE_TWICE,
+	GMEM_CAUSE_NOT_ALIASED,
+	GMEM_CAUSE_NO_PROC,
+	GMEM_CAUSE_LISTENER,
+	GMEM_CAUSE_LISTENER_BUSY,
+	GMEM_CAUSE_LISTENER_CALLS,
+	GMEM_CAUSE_TWO_BACKINGS,
+	GMEM_CAUSE_NOT_ALLOWED,
 	GMEM_CAUSE_COUNT
 };
+
+/** A part of guest-physical memory. */
+struct gmem_error_part {
+	uint64_t gpa;
+	uint64_t size;
+};
+
+/** More parts than this are reported as fewer, longer ones. */
+#define GMEM_ERROR_PARTS 4
 
 struct gmem_error {
 	/** what the call returned */
@@ -100,6 +128,20 @@ struct gmem_error {
 	uint64_t lost_offset;
 	uint64_t lost_size;
 	unsigned int attempts;
+	/** all ranges are guest-physical, not of a file */
+	bool guest;
+	bool has_slot;
+	uint32_t slot;
+	/** what a listener returned */
+	int listener_code;
+	/** names of listeners: who held a page or refused, and who did not do its part of undoing
+	 */
+	char holder[GMEM_LISTENER_NAME_MAX + 1];
+	char detached[GMEM_LISTENER_NAME_MAX + 1];
+	struct gmem_error_part detached_part;
+	/** what does not have its old state after undoing, in the order of memory */
+	struct gmem_error_part unrestored[GMEM_ERROR_PARTS];
+	unsigned int unrestored_count;
 };
 
 /** What one answer of the kernel means for one call. */
@@ -127,6 +169,9 @@ int gmem_error_refuse(struct gmem_error *reterr_error, struct gmem_error *error,
 
 /** The same for what gmem_options_read() returned. */
 int gmem_error_refuse_options(struct gmem_error *reterr_error, struct gmem_error *error, int code);
+
+/** gmem_error_add_unrestored() - a part of memory could not be given its old state */
+void gmem_error_add_unrestored(struct gmem_error *error, uint64_t gpa, uint64_t size);
 
 /** The words for a cause: its name, which is ABI, why, and what to do. */
 struct gmem_cause_text {

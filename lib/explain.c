@@ -31,19 +31,52 @@ static void explain_kernel(struct gmem_text *text, const struct gmem_error *erro
 	if (error->attempts > 1)
 		gmem_text_add(text, ", the last of %u attempts", error->attempts);
 	if (error->has_first_offset)
-		gmem_text_add(text, "; first offset that failed: 0x%" PRIx64, error->first_offset);
+		gmem_text_add(text, "; first %s that failed: 0x%" PRIx64,
+			      error->guest ? "guest-physical address" : "offset",
+			      error->first_offset);
+}
+
+static const char *address_word(const struct gmem_error *error)
+{
+	return error->guest ? "guest-physical 0x" : "offset 0x";
+}
+
+/* What has to do with slots and listeners. */
+static void explain_space(struct gmem_text *text, const struct gmem_error *error)
+{
+	unsigned int i;
+
+	if (error->has_slot)
+		gmem_text_add(text, "\nSlot: %" PRIu32, error->slot);
+	if (error->holder[0] && error->has_first_offset)
+		gmem_text_add(text, "\n%s%" PRIx64 " is held by %s", address_word(error),
+			      error->first_offset, error->holder);
+	else if (error->holder[0])
+		gmem_text_add(text, "\nListener: %s", error->holder);
+	if (error->listener_code)
+		gmem_text_add(text, ", which answered %s", gmem_error_name(error->listener_code));
+	for (i = 0; i < error->unrestored_count; i++)
+		gmem_text_add(text,
+			      "\nNot undone: 0x%" PRIx64 " bytes from guest-physical 0x%" PRIx64
+			      " do not have their old state",
+			      error->unrestored[i].size, error->unrestored[i].gpa);
+	if (error->detached[0])
+		gmem_text_add(text,
+			      "\nNot undone: %s failed, from guest-physical 0x%" PRIx64
+			      " on, 0x%" PRIx64 " bytes",
+			      error->detached, error->detached_part.gpa, error->detached_part.size);
 }
 
 /* What the call did before it failed. */
 static void explain_effect(struct gmem_text *text, const struct gmem_error *error)
 {
 	if (error->done)
-		gmem_text_add(text, "\nDone before: 0x%" PRIx64 " bytes, from offset 0x%" PRIx64,
-			      error->done, error->offset);
+		gmem_text_add(text, "\nDone before: 0x%" PRIx64 " bytes, from %s%" PRIx64,
+			      error->done, address_word(error), error->offset);
 	if (error->has_lost)
-		gmem_text_add(text,
-			      "\nContents are gone: 0x%" PRIx64 " bytes, from offset 0x%" PRIx64,
-			      error->lost_size, error->lost_offset);
+		gmem_text_add(text, "\nContents are%s gone: 0x%" PRIx64 " bytes, from %s%" PRIx64,
+			      error->guest ? ", or may be," : "", error->lost_size,
+			      address_word(error), error->lost_offset);
 }
 
 int gmem_error_explain(const struct gmem_error *error, char *buffer, size_t size)
@@ -57,14 +90,15 @@ int gmem_error_explain(const struct gmem_error *error, char *buffer, size_t size
 	words = gmem_cause_text(error->cause);
 	gmem_text_add(&text, "%s", error->call ? error->call : "libgmem");
 	if (error->has_range)
-		gmem_text_add(&text, ": offset 0x%" PRIx64 ", size 0x%" PRIx64, error->offset,
-			      error->size);
+		gmem_text_add(&text, ": %s%" PRIx64 ", size 0x%" PRIx64, address_word(error),
+			      error->offset, error->size);
 	if (gmem_state_name(error->state))
 		gmem_text_add(&text, ", to %s", gmem_state_name(error->state));
 	if (error->policy)
 		gmem_text_add(&text, ", policy %s", gmem_policy_name(error->policy));
 	gmem_text_add(&text, ": %s", error->code ? gmem_error_name(error->code) : "no error");
 	explain_kernel(&text, error);
+	explain_space(&text, error);
 	explain_effect(&text, error);
 	gmem_text_add(&text, "\nLikely cause: %s", words->why);
 	gmem_text_add(&text, "\nWhat to do: %s", words->remedy);
@@ -83,6 +117,34 @@ static void json_number(struct gmem_text *text, const char *name, bool known, ui
 		gmem_text_add(text, ",\"%s\":%" PRIu64, name, value);
 	else
 		gmem_text_add(text, ",\"%s\":null", name);
+}
+
+static void json_part(struct gmem_text *text, const struct gmem_error_part *part)
+{
+	gmem_text_add(text, "{\"offset\":%" PRIu64 ",\"size\":%" PRIu64 "}", part->gpa, part->size);
+}
+
+static void json_space(struct gmem_text *text, const struct gmem_error *error)
+{
+	unsigned int i;
+
+	json_string(text, "memory", error->guest ? "guest-physical" : "file");
+	json_number(text, "slot", error->has_slot, error->slot);
+	json_string(text, "holder", error->holder[0] ? error->holder : NULL);
+	json_string(text, "listener_error",
+		    error->listener_code < 0 ? gmem_error_name(error->listener_code) : NULL);
+	gmem_text_add(text, ",\"unrestored\":[");
+	for (i = 0; i < error->unrestored_count; i++) {
+		gmem_text_add(text, "%s", i ? "," : "");
+		json_part(text, &error->unrestored[i]);
+	}
+	gmem_text_add(text, "]");
+	json_string(text, "detached", error->detached[0] ? error->detached : NULL);
+	gmem_text_add(text, ",\"detached_range\":");
+	if (error->detached[0])
+		json_part(text, &error->detached_part);
+	else
+		gmem_text_add(text, "null");
 }
 
 int gmem_error_format_json(const struct gmem_error *error, char *buffer, size_t size)
@@ -115,6 +177,7 @@ int gmem_error_format_json(const struct gmem_error *error, char *buffer, size_t 
 	else
 		gmem_text_add(&text, ",\"lost\":null");
 	json_number(&text, "attempts", true, error->attempts);
+	json_space(&text, error);
 	json_string(&text, "cause_name", words ? words->name : NULL);
 	json_string(&text, "cause", words ? words->why : NULL);
 	json_string(&text, "remedy", words ? words->remedy : NULL);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "backing.h"
 #include "file.h"
 #include "level.h"
 #include "options.h"
@@ -178,6 +179,8 @@ int gmem_create(int vm_fd, uint64_t size, const struct gmem_create_options *opti
 		.creation_flags = request.flags,
 		.knows_creation_flags = true,
 		.mappable = request.flags & GMEM_UAPI_FLAG_MMAP,
+		.initial = request.flags & GMEM_UAPI_FLAG_INIT_SHARED ? GMEM_STATE_SHARED
+								      : GMEM_STATE_PRIVATE,
 	};
 	r = gmem_sys->set_close_on_exec(gmem->fd);
 	if (r != 0) {
@@ -328,6 +331,7 @@ void gmem_release(struct gmem *gmem)
 {
 	if (!gmem)
 		return;
+	gmem_backing_free(gmem->backing);
 	/* The descriptor is gone whatever close() returns: there is nothing to report. */
 	gmem_sys->close(gmem->fd);
 	free(gmem);

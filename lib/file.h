@@ -9,7 +9,7 @@
 #include <libgmem/file.h>
 #include "error.h"
 
-/** Never written after creation, so that threads share it without a lock. */
+/** Not written after creation, but for backing, so that threads share it without a lock. */
 struct gmem {
 	int fd;
 	uint64_t size;
@@ -20,6 +20,10 @@ struct gmem {
 	bool knows_creation_flags;
 	bool knows_policies;
 	bool mappable;
+	/** the state in which all pages were at first; 0 if it is not known */
+	enum gmem_state initial;
+	/** what a space knows about the file; NULL until it is bound */
+	struct gmem_backing *backing;
 };
 
 #endif

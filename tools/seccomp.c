@@ -191,6 +191,51 @@ static const struct seccomp_rule numa_rules[] = {
 	{ 0 },
 };
 
+static const char *const space_functions[] = { "gmem_space_new",       "gmem_space_free",
+					       "gmem_space_create",    "gmem_space_bind",
+					       "gmem_space_unbind",    "gmem_listener_add",
+					       "gmem_listener_remove", NULL };
+static const struct seccomp_rule space_rules[] = {
+	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CREATE_GUEST_MEMFD", GMEM_UAPI_CREATE_GUEST_MEMFD), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_ALWAYS },
+	{ "fcntl", SYS_fcntl, "F_SETFD", F_SETFD, FILE_, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_SET_USER_MEMORY_REGION2", GMEM_UAPI_SET_MEMORY_REGION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES", GMEM_UAPI_SET_VM_ATTRIBUTES), VM,
+	  SECCOMP_TWO_BACKINGS },
+	{ IOCTL("KVM_GUEST_MEMFD_QUERY", GMEM_UAPI_QUERY), FILE_, SECCOMP_QUERY },
+	{ CALL(mmap), FILE_, SECCOMP_ALWAYS },
+	{ CALL(openat), "/proc/self/maps", SECCOMP_ADDRESS },
+	{ IOCTL("PROCMAP_QUERY", GMEM_UAPI_PROCMAP_QUERY), "/proc/self/maps", SECCOMP_ADDRESS },
+	{ CALL(read), "/proc/self/maps", SECCOMP_C_LIBRARY },
+	{ CALL(close), FILE_, SECCOMP_ALWAYS },
+	/* which one fstat() is depends on the C library */
+	{ CALL(newfstatat), FILE_, SECCOMP_C_LIBRARY },
+	{ CALL(fstat), FILE_, SECCOMP_C_LIBRARY },
+	{ CALL(clock_nanosleep), NULL, SECCOMP_C_LIBRARY },
+	{ CALL(clock_gettime), NULL, SECCOMP_C_LIBRARY },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const serve_functions[] = { "gmem_space_serve", "gmem_space_convert",
+					       "gmem_space_get_extent", "gmem_space_get_address",
+					       NULL };
+static const struct seccomp_rule serve_rules[] = {
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_IN_PLACE },
+	{ IOCTL("KVM_GUEST_MEMFD_QUERY", GMEM_UAPI_QUERY), FILE_, SECCOMP_QUERY },
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES", GMEM_UAPI_SET_VM_ATTRIBUTES), VM,
+	  SECCOMP_TWO_BACKINGS },
+	{ CALL(madvise), NULL, SECCOMP_TWO_BACKINGS },
+	{ CALL(fallocate), FILE_, SECCOMP_TWO_BACKINGS },
+	{ CALL(fallocate), FILE_, SECCOMP_EMULATION },
+	{ CALL(clock_nanosleep), NULL, SECCOMP_BUSY },
+	{ CALL(clock_gettime), NULL, SECCOMP_C_LIBRARY },
+	HEAP,
+	{ 0 },
+};
+
 static const char *const report_functions[] = { "gmem_error_new", "gmem_error_free", NULL };
 static const struct seccomp_rule report_rules[] = {
 	HEAP,
@@ -207,12 +252,18 @@ static const char *const other_functions[] = {
 	"gmem_error_get_call",
 	"gmem_error_get_cause",
 	"gmem_error_get_code",
+	"gmem_error_get_detached",
 	"gmem_error_get_done",
 	"gmem_error_get_first_offset",
+	"gmem_error_get_holder",
 	"gmem_error_get_kernel_code",
+	"gmem_error_get_listener_code",
 	"gmem_error_get_lost",
 	"gmem_error_get_range",
+	"gmem_error_get_slot",
 	"gmem_error_get_system_call",
+	"gmem_error_get_unrestored",
+	"gmem_error_is_guest",
 	"gmem_error_name",
 	"gmem_feature_describe",
 	"gmem_feature_name",
@@ -225,6 +276,7 @@ static const char *const other_functions[] = {
 	"gmem_level_name",
 	"gmem_level_parse",
 	"gmem_level_set",
+	"gmem_mode_name",
 	"gmem_policy_name",
 	"gmem_probe_format",
 	"gmem_probe_format_json",
@@ -237,6 +289,8 @@ static const char *const other_functions[] = {
 	"gmem_request_count",
 	"gmem_request_decode",
 	"gmem_request_kind_name",
+	"gmem_space_get_kept",
+	"gmem_space_get_mode",
 	"gmem_state_name",
 	"gmem_version",
 	NULL,
@@ -254,6 +308,8 @@ const struct seccomp_part seccomp_parts[] = {
 	{ "allocate", "allocate and discard memory", allocate_functions, allocate_rules },
 	{ "populate", "load a file, a stream or a buffer", populate_functions, populate_rules },
 	{ "numa", "say and ask on which nodes memory is", numa_functions, numa_rules },
+	{ "space", "make a space, its files, slots and listeners", space_functions, space_rules },
+	{ "serve", "convert in a space, and serve guests", serve_functions, serve_rules },
 	{ "report", "make a failure report", report_functions, report_rules },
 	{ "other", "everything else: no system call", other_functions, other_rules },
 	{ 0 },
@@ -272,6 +328,10 @@ static const char *const whens[SECCOMP_WHENS][2] = {
 	[SECCOMP_PRIVATE] = { "private", "into memory that becomes private" },
 	[SECCOMP_THREADS] = { "threads", "with more than one thread; without it, with one" },
 	[SECCOMP_NODES] = { "nodes", "where the kernel has nodes" },
+	[SECCOMP_ADDRESS] = { "address", "to verify where the program has mapped a slot" },
+	[SECCOMP_IN_PLACE] = { "in-place", "where the kernel converts in place" },
+	[SECCOMP_TWO_BACKINGS] = { "two-backings", "where the kernel does not convert in place" },
+	[SECCOMP_QUERY] = { "query", "where the kernel can be asked for states" },
 	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },
 };
 

@@ -12,11 +12,15 @@
 
 enum seccomp_when {
 	SECCOMP_ALWAYS,
-	SECCOMP_BUSY,	    /* while a page that is to become private is in use */
-	SECCOMP_FAILURE,    /* to find out why the kernel refused */
-	SECCOMP_EMULATION,  /* of the zero policy, which the caller has to allow */
-	SECCOMP_OLD_KERNEL, /* where guest_memfd has no file system of its own */
-	SECCOMP_STREAM,	    /* a source that has no offsets */
+	SECCOMP_BUSY,	      /* while a page that is to become private is in use */
+	SECCOMP_FAILURE,      /* to find out why the kernel refused */
+	SECCOMP_EMULATION,    /* of the zero policy, which the caller has to allow */
+	SECCOMP_OLD_KERNEL,   /* where guest_memfd has no file system of its own */
+	SECCOMP_ADDRESS,      /* if the program maps slots itself */
+	SECCOMP_IN_PLACE,     /* where the kernel converts in place */
+	SECCOMP_TWO_BACKINGS, /* where it does not */
+	SECCOMP_QUERY,	      /* where it can be asked for states */
+	SECCOMP_STREAM,	      /* a source that has no offsets */
 	SECCOMP_EMPTY_STREAM,
 	SECCOMP_DIRECT,	   /* past the page cache */
 	SECCOMP_PRIVATE,   /* memory that becomes private */

@@ -218,6 +218,126 @@ GMEM_API bool gmem_error_get_lost(const struct gmem_error *error, uint64_t *ret_
 				  uint64_t *ret_size);
 
 /**
+ * gmem_error_is_guest() - whether the report is about guest-physical memory
+ *
+ * @error: the report
+ *
+ * Calls on a space, and requests of guests, report guest-physical addresses wherever others report
+ * offsets in a file: in the range, the first offset that failed, and what is lost.
+ *
+ * Return: true if offsets are guest-physical addresses; false if not, or if error is NULL.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   puts(gmem_error_is_guest(error) ? "guest-physical" : "offset");
+ */
+GMEM_API bool gmem_error_is_guest(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_slot() - the slot in which the failure was
+ *
+ * @error: the report
+ * @ret_slot: KVM's number of the slot
+ *
+ * For gmem_space_bind() it is the slot in the way.
+ *
+ * Return: true if it is known; false, and nothing written, if not.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   uint32_t slot;
+ *
+ *   if (gmem_error_get_slot(error, &slot))
+ *           printf("slot %u\n", slot);
+ */
+GMEM_API bool gmem_error_get_slot(const struct gmem_error *error, uint32_t *ret_slot);
+
+/**
+ * gmem_error_get_holder() - the listener because of which the call failed
+ *
+ * @error: the report
+ *
+ * After -EAGAIN of gmem_space_convert() it is the listener that said it holds the first page that
+ * failed, or that it needs more time; after -ECANCELED the one that refused.
+ *
+ * Return: its name, valid until the report is written again or freed; NULL if no listener said so.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   const char *name = gmem_error_get_holder(error);
+ *
+ *   printf("held by %s\n", name ? name : "nobody we know");
+ */
+GMEM_API const char *gmem_error_get_holder(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_listener_code() - what the listener returned because of which the call failed
+ *
+ * @error: the report
+ *
+ * Return: the number that the listener of gmem_error_get_holder() returned; 0 if there is none.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   puts(gmem_error_name(gmem_error_get_listener_code(error)));
+ */
+GMEM_API int gmem_error_get_listener_code(const struct gmem_error *error);
+
+/**
+ * gmem_error_get_unrestored() - memory that does not have its old state after a failed conversion
+ *
+ * @error: the report
+ * @index: from 0 on
+ * @ret_gpa: where it starts in guest-physical memory, in bytes; may be NULL
+ * @ret_size: size in bytes; may be NULL
+ *
+ * A conversion that fails is undone. What could not be undone, because the kernel refused that,
+ * too, has the state that was wanted. Parts come in the order of memory. A report has room for
+ * four: if there are more, the fourth goes up to the end of the last one. gmem_space_get_extent()
+ * tells the state of each page.
+ *
+ * Return: true if there is such a part; false, and nothing written, if not.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   uint64_t gpa, size;
+ *   unsigned int i;
+ *
+ *   for (i = 0; gmem_error_get_unrestored(error, i, &gpa, &size); i++)
+ *           printf("0x%llx bytes\n", (unsigned long long)size);
+ */
+GMEM_API bool gmem_error_get_unrestored(const struct gmem_error *error, unsigned int index,
+					uint64_t *ret_gpa, uint64_t *ret_size);
+
+/**
+ * gmem_error_get_detached() - a listener that did not do its part when a failure was undone
+ *
+ * @error: the report
+ * @ret_gpa: the memory that it was told of, in bytes; may be NULL
+ * @ret_size: size of that in bytes; may be NULL
+ *
+ * It was told, with GMEM_REASON_UNDO, to take memory back that it had let go, or to let go of
+ * memory that stays private after all, and failed. If there were several it is the first one.
+ *
+ * Return: its name, valid until the report is written again or freed; NULL, and nothing written, if
+ * all did what they were told.
+ *
+ * Threads: safe while no call writes the report.
+ *
+ * Example:
+ *   const char *name = gmem_error_get_detached(error, NULL, NULL);
+ *
+ *   printf("%s\n", name ? name : "all listeners are as before");
+ */
+GMEM_API const char *gmem_error_get_detached(const struct gmem_error *error, uint64_t *ret_gpa,
+					     uint64_t *ret_size);
+
+/**
  * gmem_error_get_cause() - the name of the likely cause
  *
  * @error: the report
@@ -260,7 +380,7 @@ GMEM_API const char *gmem_error_name(int code);
  * @size: size of the buffer in bytes
  *
  * The text says which call failed, on which range, the first offset that failed, the likely cause
- * and what to do. Several lines, no newline at the end. 1024 bytes are enough. The wording may
+ * and what to do. Several lines, no newline at the end. 2048 bytes are enough. The wording may
  * change; programs use the other functions or gmem_error_format_json().
  *
  * Return: the length of the whole text without the terminator, as snprintf(3) does: if it is size
@@ -272,7 +392,7 @@ GMEM_API const char *gmem_error_name(int code);
  * Threads: safe while no call writes the report.
  *
  * Example:
- *   char text[1024];
+ *   char text[2048];
  *
  *   if (gmem_error_explain(error, text, sizeof(text)) > 0)
  *           fprintf(stderr, "%s\n", text);
@@ -289,7 +409,9 @@ GMEM_API int gmem_error_explain(const struct gmem_error *error, char *buffer, si
  * One object on one line. Members: version (1; it changes when a member changes its meaning or goes
  * away), error (name), code, kernel_error and kernel_code, call, system_call, state, policy,
  * offset, size, first_offset, done, lost (null, or an object of offset and size), attempts,
- * cause_name, cause, remedy. What is not known is null. Numbers are decimal. 2048 bytes are enough.
+ * memory ("file" or "guest-physical": what offsets are), slot, holder, listener_error, unrestored
+ * (a list of such objects), detached, detached_range, cause_name, cause, remedy. What is not known
+ * is null. Numbers are decimal. 4096 bytes are enough.
  *
  * Return: the length of the whole text without the terminator, as snprintf(3) does.
  *
@@ -299,7 +421,7 @@ GMEM_API int gmem_error_explain(const struct gmem_error *error, char *buffer, si
  * Threads: safe while no call writes the report.
  *
  * Example:
- *   char text[2048];
+ *   char text[4096];
  *
  *   if (gmem_error_format_json(error, text, sizeof(text)) > 0)
  *           puts(text);

@@ -15,10 +15,10 @@
  *   defaults, and so does a member that is 0. Bytes that this version of the library does not know
  *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
  * - Offsets and sizes are bytes in the file, multiples of the page size; those of loads can be any.
- * - The library never exits, never prints and has no constructor. It starts threads and takes locks
- *   only to load memory: see gmem_populate(). The capability level is the only state it keeps for
- *   the process, see gmem_level_set(). errno is not part of the interface and may be changed by any
- *   call.
+ * - The library never exits, never prints and has no constructor. It starts threads only
+ *   to load memory, see gmem_populate(), and takes locks only there and in a space. The capability
+ * level is the only state it keeps for the process, see gmem_level_set(). errno is not part of the
+ * interface and may be changed by any call.
  */
 #ifndef LIBGMEM_GMEM_H
 #define LIBGMEM_GMEM_H
@@ -34,6 +34,9 @@
 #include <libgmem/query.h>
 #include <libgmem/map.h>
 #include <libgmem/allocate.h>
+#include <libgmem/listener.h>
+#include <libgmem/space.h>
+#include <libgmem/serve.h>
 #include <libgmem/request.h>
 #include <libgmem/populate.h>
 #include <libgmem/numa.h>

@@ -126,6 +126,7 @@ struct gmem_listener_options {
  * Threads: safe.
  *
  * Example:
+ *   int let_go(const struct gmem_notice *notice, void *data);
  *   struct gmem_listener_options options = { .size = sizeof(options), .name = "vhost-net" };
  *   struct gmem_listener *vhost;
  *

@@ -8,13 +8,9 @@
 
 #include <libgmem/base.h>
 #include <libgmem/convert.h>
+#include <libgmem/request.h>
 
 GMEM_BEGIN_DECLS
-
-/** How often a fault exit may repeat without progress, if options do not say. */
-#define GMEM_SERVE_DEFAULT_REPEATS 16
-
-struct kvm_run;
 
 /**
  * typedef gmem_allow_fn - whether a guest may have what it asks for
@@ -26,8 +22,8 @@ struct kvm_run;
  *
  * Called on the vCPU's thread, with no lock held. It may take its time, and may call the library.
  *
- * Return: 0 to convert; anything else refuses: a hypercall answers EINVAL, or EAGAIN for -EAGAIN;
- * a fault makes gmem_space_serve() fail with -ECANCELED, or -EAGAIN.
+ * Return: 0 to convert; anything else refuses: a hypercall is answered with EINVAL, or with EAGAIN
+ * for -EAGAIN; for a fault gmem_space_serve() fails with -EACCES, or -EAGAIN.
  */
 typedef int (*gmem_allow_fn)(uint64_t gpa, uint64_t size, enum gmem_state state, void *data);
 
@@ -43,21 +39,19 @@ struct gmem_server {
 	gmem_allow_fn allow;
 	/** handed to allow */
 	void *allow_data;
-	/** give up when one fault exit has come so often in a row; 0: 16 */
-	uint32_t max_repeats;
-	/** how often the last fault exit has come in a row; kept by gmem_space_serve() */
-	uint32_t repeats;
-	/** what the last request asked for, guest-physical, in bytes; 0 before the first one */
-	uint64_t gpa;
-	/** size of that in bytes */
-	uint64_t range_size;
-	/** the state that it asked for; 0 if it made no sense */
-	enum gmem_state state;
+	/** how often the same fault may come in a row; 0: GMEM_REQUEST_DEFAULT_REPEATS */
+	uint64_t max_repeats;
+	/** counts that; written by gmem_space_serve() */
+	struct gmem_request_repeats repeats;
+	/** the last request that could be decoded; written by gmem_space_serve() */
+	struct gmem_request request;
 	/**
-	 * What became of the last request that had an answer (a hypercall): 0, or the negative
-	 * errno because of which the guest was refused.
+	 * What became of the last request that had an answer, a hypercall: 0, or the negative errno
+	 * because of which the guest was refused. Written by gmem_space_serve().
 	 */
 	int32_t result;
+	/** must be 0 */
+	uint32_t reserved;
 };
 
 /**
@@ -70,35 +64,42 @@ struct gmem_server {
  * @reterr_error: failure report or NULL
  *
  * If the vCPU left the guest because it asks for a conversion, by KVM_HC_MAP_GPA_RANGE or with a
- * memory fault, the request is decoded, checked, and served with gmem_space_convert(). The guest is
- * hostile: nothing of what it says is believed.
+ * memory fault, the request is decoded, checked, and served as gmem_space_convert() does it. The
+ * guest is hostile: nothing of what it says is believed.
  *
- * A hypercall gets its answer in run->hypercall.ret, whatever happened, in the form that the VM's
- * type wants; then the call returns 0 and the vCPU goes on. What the guest was told is in result of
- * the server, and the report says why it was refused. So a guest that asks for nonsense is told so,
- * and cannot stop its VMM.
+ * A hypercall gets its answer in run->hypercall.ret, whatever happened, in the form that the type
+ * of the space's VM wants; then the call returns 0 and the vCPU goes on. What the guest was told is
+ * in result of the server, and the report says why it was refused. So a guest that asks for
+ * nonsense is told so, and cannot stop its VMM.
  *
- * A memory fault has no answer: the vCPU repeats the access. If one has come more than max_repeats
- * times in a row the guest does not get anywhere, and the call gives up.
+ * A memory fault has no answer: the vCPU repeats the access. If it comes with the same one
+ * more than max_repeats times in a row the guest does not get anywhere, and the call gives up: see
+ * gmem_request_count().
  *
  * Errors:
  *   ENODATA     the exit is no request: the caller has to look at it. This is no failure, and no
  *               report is written.
- *   ELOOP       the same memory fault has come more than max_repeats times in a row
- *   EINVAL      space, run or server is NULL or server has a wrong size; for a fault: the range
- * that the kernel reports, or an option, makes no sense E2BIG       server or its options have
- * members that this version of the library does not know ENXIO       for a fault: a part of the
- * range is in no slot EOPNOTSUPP  for a fault: nothing can be converted here, or not with this
- * policy EAGAIN      for a fault: a page or a listener stayed busy; KVM_RUN may be tried again
- *   ECANCELED   for a fault: allow, a listener, or the busy function refused
- *   EDEADLK     called by a listener of this space
+ *   ELOOP       the same memory fault came more often than it may
+ *   EINVAL      space, run or server is NULL, or a member of server makes no sense; for a fault: so
+ *               do the options
+ *   E2BIG       server or, for a fault, its options have members that this version of the library
+ *               does not know
+ *   EACCES      for a fault: allow refused
+ *   ENXIO       for a fault: a part of the range is in no slot
+ *   EOPNOTSUPP  for a fault: nothing can be converted here, or not with this policy
+ *   EAGAIN      for a fault: a page or a listener stayed busy, or allow said so; KVM_RUN may be
+ *               tried again
+ *   ECANCELED   for a fault: a listener or the busy function refused
+ *   EDEADLK     for a fault: called by a listener of this space
  *   ENOMEM      for a fault: the kernel is out of memory
  *   EINTR       for a fault: signals came so fast that memory could not be allocated
- *   EHWPOISON   for a fault: a page that was to be allocated has a memory error
+ *   EHWPOISON   the guest touched a page that a memory error has destroyed; or for a fault: a page
+ *               that was to be allocated is such a one
  *   EBADF       for a fault: the VM or a file was closed behind the library's back
  *   EIO         for a fault: the VM belongs to another process, or is dead
  *   EPERM       for a fault: a file is frozen for a live update, or a seccomp filter refused
- *   EBADE       for a fault: the kernel gave an answer that it must not give
+ *   EBADE       for a fault: the kernel gave an answer that it must not give, or reported a
+ *               fault that cannot be
  *
  * Threads: safe for different vCPUs, each with a server of its own.
  *
@@ -106,13 +107,12 @@ struct gmem_server {
  *
  * Example:
  *   struct gmem_server server = { .size = sizeof(server) };
- *   int r;
+ *   // What KVM_RUN returned, or the negative errno.
+ *   int r = gmem_space_serve(space, run, -EFAULT, &server, error);
  *
- *   do {
- *           r = run_vcpu();
- *           r = gmem_space_serve(space, run, r, &server, error);
- *   } while (r == 0);
- *   if (r != -ENODATA)
+ *   if (r == -ENODATA)
+ *           puts("no request: look at run->exit_reason");
+ *   else if (r < 0)
  *           return -1;
  */
 GMEM_API int gmem_space_serve(struct gmem_space *space, struct kvm_run *run, int run_result,

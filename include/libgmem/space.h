@@ -280,7 +280,7 @@ struct gmem_slot {
  *   EACCES      a security module refused
  *   EBADE       the kernel gave an answer that it must not give
  *
- * Threads: safe. It waits for conversions of the same memory.
+ * Threads: safe. It waits for conversions that are under way.
  *
  * Source: KVM_SET_USER_MEMORY_REGION2 in Documentation/virt/kvm/api.rst; kvm_gmem_bind() in
  * virt/kvm/guest_memfd.c. guest_memfd slots cannot be changed, only deleted.
@@ -315,12 +315,11 @@ GMEM_API int gmem_space_bind(struct gmem_space *space, const struct gmem_slot *s
  *   EBADF      the VM was closed
  *   EIO        the VM belongs to another process, or is dead
  *   ENOMEM     the kernel is out of memory
- *   EINTR      signals came so fast that the call did not succeed in 1000 tries
  *   EPERM      a seccomp filter or a security module refused
  *   EACCES     a security module refused
  *   EBADE      the kernel gave an answer that it must not give
  *
- * Threads: safe. It waits for conversions of the same memory.
+ * Threads: safe. It waits for conversions that are under way.
  *
  * Source: KVM_SET_USER_MEMORY_REGION2 with size 0 in Documentation/virt/kvm/api.rst.
  *

@@ -118,6 +118,27 @@ struct gmem_uapi_memory_fault {
 	uint64_t size;
 };
 
+/* PROCMAP_QUERY, on /proc/self/maps, from Linux 6.11 on: the mapping at an address */
+struct gmem_uapi_procmap {
+	uint64_t size; /* of this struct */
+	uint64_t query_flags;
+	uint64_t query_addr;
+	uint64_t vma_start;
+	uint64_t vma_end;
+	uint64_t vma_flags;
+	uint64_t vma_page_size;
+	uint64_t vma_offset;
+	uint64_t inode;
+	uint32_t dev_major;
+	uint32_t dev_minor;
+	uint32_t vma_name_size;
+	uint32_t build_id_size;
+	uint64_t vma_name_addr;
+	uint64_t build_id_addr;
+};
+#define GMEM_UAPI_PROCMAP_QUERY	 _IOWR('f', 17, struct gmem_uapi_procmap)
+#define GMEM_UAPI_PROCMAP_SHARED (1ULL << 3)
+
 /* fstatfs(2) type of a guest_memfd, where the kernel has a file system of its own for it */
 #define GMEM_UAPI_MAGIC 0x474d454d
 /* and where it has not: then it is one of many kinds of anonymous inode */
@@ -129,6 +150,7 @@ _Static_assert(sizeof(struct gmem_uapi_attributes) == 128, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_extent) == 32, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_query) == 64, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_memory_region) == 160, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_procmap) == 104, "Linux ABI");
 _Static_assert(GMEM_UAPI_SET_ATTRIBUTES == 0xC080AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_SET_VM_ATTRIBUTES == 0x4020AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_CREATE_GUEST_MEMFD == 0xC040AED4UL, "KVM ABI");

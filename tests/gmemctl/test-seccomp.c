@@ -47,6 +47,7 @@ struct here {
 	bool direct;	   /* the file can be read past the page cache */
 	int busy;	   /* 0: a page of the file is held */
 	struct gmem *gmem; /* shared and mappable */
+	struct gmem_space *space;
 	struct gmem_error *error;
 };
 
@@ -183,6 +184,91 @@ static int run_numa(struct here *here)
 	return result(r, 0);
 }
 
+static int no_release(const struct gmem_notice *notice, void *data)
+{
+	(void)notice;
+	(void)data;
+	return 0;
+}
+
+/* A slot that the space maps, and one that the program has mapped. */
+static int bind_slots(struct gmem_space *space, struct gmem *gmem, struct gmem_error *error)
+{
+	struct gmem_slot slot = { .size = sizeof(slot), .gmem = gmem };
+	int r;
+
+	slot.memory_size = SIZE / 2;
+	r = gmem_space_bind(space, &slot, error);
+	slot.number = 1;
+	slot.gpa = slot.offset = SIZE / 2;
+	if (!r)
+		r = gmem_space_get_address(space, 0, 1, &slot.address);
+	slot.address = (char *)slot.address + slot.offset;
+	return r ? r : gmem_space_bind(space, &slot, error);
+}
+
+static int run_space(struct here *here)
+{
+	struct gmem_listener_options options = { .size = sizeof(options), .name = "test" };
+	struct gmem_space *space;
+	struct gmem_listener *listener;
+	struct gmem *gmem = NULL;
+	int r = gmem_space_new(here->vm, NULL, &space, here->error);
+
+	if (r)
+		return result(r, 0);
+	options.release = no_release;
+	r = gmem_listener_add(space, &options, &listener, here->error);
+	if (!r)
+		r = gmem_space_create(space, SIZE, GMEM_INIT_SHARED, &gmem, here->error);
+	if (!r)
+		r = bind_slots(space, gmem, here->error);
+	if (!r)
+		r = gmem_space_unbind(space, 0, here->error);
+	if (!r)
+		r = gmem_space_unbind(space, 1, here->error);
+	if (!r)
+		r = gmem_listener_remove(listener, here->error);
+	gmem_release(gmem);
+	gmem_space_free(space);
+	return result(r, 0);
+}
+
+static int run_serve(struct here *here)
+{
+	struct gmem_convert_options options = { .size = sizeof(options), .max_attempts = 2 };
+	struct gmem_space_extent extent;
+	void *address;
+	int r = gmem_space_get_address(here->space, 0, SIZE, &address);
+
+	if (!r)
+		r = gmem_space_get_extent(here->space, 0, SIZE, &extent, here->error);
+	if (!r)
+		r = gmem_space_convert(here->space, 0, SIZE, GMEM_STATE_SHARED, NULL, here->error);
+	if (r || !here->converts || here->busy)
+		return result(r, 0);
+	r = gmem_space_convert(here->space, 0, SIZE, GMEM_STATE_PRIVATE, &options, here->error);
+	if (r != -EAGAIN)
+		return result(r, -EAGAIN);
+	gmem_level_set(GMEM_LEVEL_CONVERT);
+	options.policy = GMEM_POLICY_ZERO;
+	options.emulate = 1;
+	return result(
+		gmem_space_convert(here->space, 0, SIZE, GMEM_STATE_SHARED, &options, here->error),
+		0);
+}
+
+/* A space with a slot, before anything is traced. */
+static int make_space(struct here *here)
+{
+	struct gmem_slot slot = { .size = sizeof(slot), .gmem = here->gmem };
+
+	slot.memory_size = SIZE;
+	if (gmem_space_new(here->vm, NULL, &here->space, here->error))
+		return -1;
+	return gmem_space_bind(here->space, &slot, here->error);
+}
+
 static int run_report(struct here *here)
 {
 	struct gmem_error *error;
@@ -217,6 +303,7 @@ static const struct {
 	{ "release", run_release }, { "convert", run_convert },	  { "query", run_query },
 	{ "map", run_map },	    { "allocate", run_allocate }, { "report", run_report },
 	{ "other", run_other },	    { "populate", run_populate }, { "numa", run_numa },
+	{ "space", run_space },	    { "serve", run_serve },
 };
 
 /* A file that can be mapped at once: shared at first. */
@@ -367,6 +454,8 @@ static int in_child(int (*run)(struct here *here))
 
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) || raise(SIGSTOP) || make_here(&here))
 		return CANNOT;
+	if (run == run_serve && make_space(&here))
+		return CANNOT;
 	syscall(MARK);
 	status = run(&here);
 	syscall(MARK);
@@ -425,6 +514,15 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 		return here->direct;
 	case SECCOMP_PRIVATE:
 		return here->converts && here->policies && here->busy;
+	case SECCOMP_ADDRESS:
+		return true;
+	case SECCOMP_IN_PLACE:
+		return here->converts;
+	case SECCOMP_QUERY:
+		return here->queries;
+	case SECCOMP_TWO_BACKINGS:
+		/* tests/library/space.c runs these, and the list is for all machines */
+		return false;
 	case SECCOMP_EMPTY_STREAM:
 	case SECCOMP_THREADS:
 	case SECCOMP_C_LIBRARY:
