@@ -93,6 +93,27 @@ struct gmem_uapi_query {
 };
 #define GMEM_UAPI_QUERY _IOWR(GMEM_KVMIO, 0xf8, struct gmem_uapi_query)
 
+/*
+ * IORING_OP_URING_CMD on the guest_memfd fd. With our series only; the capability is a mask of what
+ * is offered. cmd_op is GMEM_UAPI_SET_ATTRIBUTES, with the address of one struct
+ * gmem_uapi_attributes in addr; or GMEM_UAPI_CONVERT, with the address of an array in addr, its
+ * length in len, and flags in addr3.
+ */
+#define GMEM_CAP_URING		       0x676d0003UL
+#define GMEM_UAPI_URING_SET_ATTRIBUTES (1ULL << 0)
+#define GMEM_UAPI_URING_CONVERT	       (1ULL << 1)
+struct gmem_uapi_conversion {
+	uint64_t offset;
+	uint64_t size;
+	uint64_t attributes;
+	uint64_t flags;
+	uint64_t error_offset; /* out; 0 where struct gmem_uapi_attributes would not have it */
+	int64_t result;	       /* out: 0 or a negative errno */
+	uint64_t reserved[2];
+};
+#define GMEM_UAPI_CONVERT_STOP (1ULL << 0) /* those after the first failure: -ECANCELED */
+#define GMEM_UAPI_CONVERT      _IOWR(GMEM_KVMIO, 0xfa, struct gmem_uapi_conversion)
+
 /* KVM_SET_USER_MEMORY_REGION2, on the VM fd */
 #define GMEM_UAPI_MEM_GUEST_MEMFD (1U << 2)
 struct gmem_uapi_memory_region {
@@ -149,11 +170,13 @@ _Static_assert(sizeof(struct gmem_uapi_vm_attributes) == 32, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_attributes) == 128, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_extent) == 32, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_query) == 64, "KVM ABI");
+_Static_assert(sizeof(struct gmem_uapi_conversion) == 64, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_memory_region) == 160, "KVM ABI");
 _Static_assert(sizeof(struct gmem_uapi_procmap) == 104, "Linux ABI");
 _Static_assert(GMEM_UAPI_SET_ATTRIBUTES == 0xC080AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_SET_VM_ATTRIBUTES == 0x4020AED2UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_CREATE_GUEST_MEMFD == 0xC040AED4UL, "KVM ABI");
 _Static_assert(GMEM_UAPI_QUERY == 0xC040AEF8UL, "KVM ABI");
+_Static_assert(GMEM_UAPI_CONVERT == 0xC040AEFAUL, "KVM ABI");
 
 #endif

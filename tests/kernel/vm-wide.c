@@ -5,7 +5,7 @@
  * of the VM's address space, a page has two backings, and a guest_memfd cannot be converted. All of
  * this is what Linux 7.3 does, so the program passes on an unpatched kernel too.
  */
-#include "kernel.h"
+#include "command.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +100,24 @@ START_TEST(a_file_cannot_be_converted_and_that_is_told_first)
 	close(mappable);
 	close(plain);
 	close(plain_vm);
+}
+END_TEST
+
+/* Unpatched kernels have none at all. */
+START_TEST(a_file_has_no_commands)
+{
+	struct gmem_uapi_attributes one = { .size = PAGE };
+	struct gmem_uapi_conversion many = { .size = PAGE };
+	struct ring ring;
+	int ret;
+
+	ck_assert_int_eq(system_capability(GMEM_CAP_URING), 0);
+	ck_assert_int_eq(vm_capability(vm, GMEM_CAP_URING), 0);
+	must_give(ring_open(&ring), 0);
+	ret = command_run(&ring, command_set(gmem, &one));
+	ck_assert(ret == -ENOTTY || ret == -EOPNOTSUPP);
+	must_give(command_run(&ring, command_convert(gmem, &many, 1, 0)), ret);
+	ring_close(&ring);
 }
 END_TEST
 
@@ -231,6 +249,7 @@ static void add_tests(Suite *suite)
 
 	tcase_add_checked_fixture(file, open_two_backings, close_two_backings);
 	tcase_add_test(file, a_file_cannot_be_converted_and_that_is_told_first);
+	tcase_add_test(file, a_file_has_no_commands);
 	tcase_add_test(file, a_vm_with_private_memory_has_no_file_that_starts_shared);
 	tcase_add_test(file, the_host_never_reaches_private_memory_whatever_the_attributes);
 	tcase_add_checked_fixture(attributes, open_two_backings, close_two_backings);
