@@ -1,7 +1,18 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Text that several outputs and verbs need. */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "output.h"
+
+bool output_colour(FILE *stream)
+{
+	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(stream)) && !(no_colour && *no_colour) && term &&
+	       !(term[0] == 'd' && term[1] == 'u'); /* dumb */
+}
 
 void output_json_string(FILE *stream, const char *text)
 {

@@ -1,9 +1,6 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Choosing a form of output. */
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "output.h"
 
 void output_init(struct output *output, enum output_form form, FILE *stream, int verbosity)
@@ -13,9 +10,7 @@ void output_init(struct output *output, enum output_form form, FILE *stream, int
 		[OUTPUT_JSON] = &output_json,
 		[OUTPUT_TAP] = &output_tap,
 	};
-	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	*output = (struct output){ .ops = forms[form], .stream = stream, .verbosity = verbosity };
-	output->colour = isatty(fileno(stream)) && !(no_colour && *no_colour) && term &&
-			 !(term[0] == 'd' && term[1] == 'u'); /* dumb */
+	output->colour = output_colour(stream);
 }

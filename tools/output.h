@@ -65,6 +65,9 @@ extern const struct output_ops output_human, output_json, output_tap;
 
 void output_init(struct output *output, enum output_form form, FILE *stream, int verbosity);
 
+/* Whether a stream is a terminal that may be coloured. */
+bool output_colour(FILE *stream);
+
 /* A JSON string, quotes included. text is valid UTF-8. */
 void output_json_string(FILE *stream, const char *text);
 

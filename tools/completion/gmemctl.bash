@@ -29,7 +29,7 @@ _gmemctl() {
 		mapfile -t COMPREPLY < <(compgen -f -X '!*.gmem' -- "$current"; compgen -d -- "$current")
 		return
 	fi
-	if [[ $command = journal && $current != -* ]]; then
+	if [[ ($command = journal && $current != -*) || ${COMP_WORDS[COMP_CWORD - 1]} = --svg ]]; then
 		compopt -o filenames 2>/dev/null || true
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return

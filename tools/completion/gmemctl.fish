@@ -17,3 +17,4 @@ complete -c gmemctl -n '__fish_seen_subcommand_from explain' -a "(gmemctl explai
 complete -c gmemctl -n '__fish_seen_subcommand_from seccomp' -a "(gmemctl seccomp | string replace -rf '^([a-z]+): (.*)' '\$1\t\$2')"
 complete -c gmemctl -n '__fish_seen_subcommand_from run' -a '(__fish_complete_suffix .gmem)'
 complete -c gmemctl -n '__fish_seen_subcommand_from journal' -F
+complete -c gmemctl -n '__fish_seen_subcommand_from map; and contains -- --svg (commandline -opc)[-1]' -F
