@@ -161,11 +161,11 @@ static int run_populate(struct here *here)
 	r = gmem_populate(here->gmem, 0, SIZE, here->source, &options, here->error);
 	if (r || (r = gmem_populate(here->gmem, 0, SIZE, here->pipe, &options, here->error)))
 		return result(r, 0);
-	if (here->converts && here->policies && here->busy) {
-		options.state = GMEM_STATE_PRIVATE;
-		r = gmem_populate(here->gmem, 0, SIZE, here->source, &options, here->error);
-	}
-	return result(r, 0);
+	if (!here->converts || !here->policies)
+		return result(r, 0);
+	options.state = GMEM_STATE_PRIVATE;
+	r = gmem_populate(here->gmem, 0, SIZE, here->source, &options, here->error);
+	return result(r, here->busy ? 0 : -EAGAIN);
 }
 
 static int run_numa(struct here *here)
