@@ -262,6 +262,13 @@ static const struct gmem_cause_text texts[GMEM_CAUSE_COUNT] = {
 	[GMEM_CAUSE_NOT_ALLOWED] = { "not-allowed",
 				     "The VMM does not allow the guest what it asks for.",
 				     "Nothing, if that is right: it is the program's own decision." },
+	[GMEM_CAUSE_OVERLAP] = { "overlap",
+				 "Ranges of one file overlap in a batch that is not ordered.",
+				 "Ask for an ordered batch, or leave out what another range has." },
+	[GMEM_CAUSE_UNDER_WAY] = { "under-way", "A batch is under way.",
+				   "Finish it first; or use another one for what is to go on beside it." },
+	[GMEM_CAUSE_NO_BATCH] = { "no-batch", "No batch was submitted, or it was finished before.",
+				  "Submit one first." },
 };
 
 const struct gmem_cause_text *gmem_cause_text(enum gmem_cause cause)

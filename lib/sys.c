@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -202,6 +203,25 @@ static int sys_locate_pages(unsigned long count, void **pages, int *ret_nodes)
 	return result((int)syscall(SYS_move_pages, 0, count, pages, NULL, ret_nodes, 0));
 }
 
+static int sys_make_event(void)
+{
+	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static void sys_signal_event(int fd)
+{
+	/* Fails only if the counter is full, which is as good. */
+	eventfd_write(fd, 1);
+}
+
+static void sys_clear_event(int fd)
+{
+	eventfd_t count;
+
+	/* Fails if there was no signal. */
+	eventfd_read(fd, &count);
+}
+
 /* No signal of the program is for a thread of ours. */
 static int sys_start_thread(void *(*function)(void *), void *data, pthread_t *ret_thread)
 {
@@ -250,6 +270,9 @@ static const struct gmem_sys kernel = {
 	.set_policy = sys_set_policy,
 	.get_policy = sys_get_policy,
 	.locate_pages = sys_locate_pages,
+	.make_event = sys_make_event,
+	.signal_event = sys_signal_event,
+	.clear_event = sys_clear_event,
 	.start_thread = sys_start_thread,
 	.join_thread = sys_join_thread,
 	.page_size = sys_page_size,

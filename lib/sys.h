@@ -57,6 +57,10 @@ struct gmem_sys {
 	int (*get_policy)(void *address, int *ret_mode);
 	/** move_pages(2) that moves nothing: the node of each page, or a negative errno */
 	int (*locate_pages)(unsigned long count, void **pages, int *ret_nodes);
+	/** a new descriptor that can be read after a signal, until it is cleared; never blocks */
+	int (*make_event)(void);
+	void (*signal_event)(int fd);
+	void (*clear_event)(int fd);
 	/** threads come through here, too, so that tests can refuse them */
 	int (*start_thread)(void *(*function)(void *), void *data, pthread_t *ret_thread);
 	void (*join_thread)(pthread_t thread);

@@ -19,6 +19,7 @@ struct functions {
 	int (*register_buffers)(struct io_uring *ring, const struct iovec *buffers,
 				unsigned int count);
 	int (*unregister_buffers)(struct io_uring *ring);
+	int (*register_eventfd)(struct io_uring *ring, int fd);
 	int (*submit_and_wait)(struct io_uring *ring, unsigned int wait);
 };
 
@@ -47,6 +48,7 @@ static bool load_functions(struct functions *call)
 	       look_up(library, "io_uring_queue_exit", &call->queue_exit) &&
 	       look_up(library, "io_uring_register_buffers", &call->register_buffers) &&
 	       look_up(library, "io_uring_unregister_buffers", &call->unregister_buffers) &&
+	       look_up(library, "io_uring_register_eventfd", &call->register_eventfd) &&
 	       look_up(library, "io_uring_submit_and_wait", &call->submit_and_wait);
 }
 
@@ -84,6 +86,11 @@ static int uring_unregister_buffer(struct gmem_ring *ring)
 	return ring->call.unregister_buffers(&ring->ring);
 }
 
+static int uring_register_event(struct gmem_ring *ring, int event_fd)
+{
+	return ring->call.register_eventfd(&ring->ring, event_fd);
+}
+
 static void uring_queue(struct gmem_ring *ring, const struct gmem_ring_request *request)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
@@ -97,7 +104,19 @@ static void uring_queue(struct gmem_ring *ring, const struct gmem_ring_request *
 		io_uring_prep_read_fixed(sqe, request->fd, request->address,
 					 (unsigned int)request->size, request->offset, 0);
 		break;
+	case GMEM_RING_FALLOCATE:
+		io_uring_prep_fallocate(sqe, request->fd, (int)request->flags,
+					(off_t)request->offset, (off_t)request->size);
+		break;
+	case GMEM_RING_COMMAND:
+		io_uring_prep_rw(IORING_OP_URING_CMD, sqe, request->fd, request->address,
+				 (unsigned int)request->size, 0);
+		sqe->cmd_op = request->command;
+		sqe->addr3 = request->flags;
+		break;
 	}
+	if (request->linked)
+		sqe->flags |= IOSQE_IO_LINK;
 	sqe->user_data = request->token;
 }
 
@@ -126,6 +145,7 @@ static const struct gmem_uring through_liburing = {
 	.destroy = uring_destroy,
 	.register_buffer = uring_register_buffer,
 	.unregister_buffer = uring_unregister_buffer,
+	.register_event = uring_register_event,
 	.queue = uring_queue,
 	.submit = uring_submit,
 	.reap = uring_reap,

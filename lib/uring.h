@@ -19,6 +19,10 @@ enum gmem_ring_kind {
 	GMEM_RING_READ,
 	/** the same, into the registered buffer */
 	GMEM_RING_READ_FIXED,
+	/** fallocate(2), flags is the mode */
+	GMEM_RING_FALLOCATE,
+	/** a command of the file, with an address, a size, and flags */
+	GMEM_RING_COMMAND,
 };
 
 /** One request; what its kind does not have is 0. */
@@ -28,6 +32,11 @@ struct gmem_ring_request {
 	void *address;
 	uint64_t offset;
 	uint64_t size;
+	/** number of a command */
+	uint32_t command;
+	/** the next request begins when this one has succeeded */
+	bool linked;
+	uint64_t flags;
 	/** comes back with the completion */
 	uint64_t token;
 };
@@ -41,6 +50,8 @@ struct gmem_uring {
 	/** one buffer, which the kernel pins until it is unregistered */
 	int (*register_buffer)(struct gmem_ring *ring, void *address, size_t size);
 	int (*unregister_buffer)(struct gmem_ring *ring);
+	/** signals an eventfd at each completion */
+	int (*register_event)(struct gmem_ring *ring, int event_fd);
 	/** puts a request into the ring; the caller knows that there is room */
 	void (*queue)(struct gmem_ring *ring, const struct gmem_ring_request *request);
 	/**

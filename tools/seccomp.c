@@ -43,6 +43,7 @@
 #define THREADS                                                                                    \
 	{ CALL(clone), NULL, SECCOMP_C_LIBRARY },                                                  \
 		{ CALL(rt_sigprocmask), NULL, SECCOMP_C_LIBRARY },                                 \
+		{ CALL(rt_sigaction), NULL, SECCOMP_C_LIBRARY },                                   \
 		{ CALL(rseq), NULL, SECCOMP_C_LIBRARY },                                           \
 		{ CALL(set_robust_list), NULL, SECCOMP_C_LIBRARY },                                \
 		{ CALL(exit), NULL, SECCOMP_C_LIBRARY },                                           \
@@ -236,6 +237,38 @@ static const struct seccomp_rule serve_rules[] = {
 	{ 0 },
 };
 
+/* With the part "convert" for what io_uring cannot do. */
+static const char *const batch_functions[] = { "gmem_batch_new",
+					       "gmem_batch_free",
+					       "gmem_batch_submit",
+					       "gmem_batch_finish",
+					       "gmem_batch_get_fd",
+					       "gmem_batch_get_statistics",
+					       NULL };
+static const struct seccomp_rule batch_rules[] = {
+	{ CALL(eventfd2), NULL, SECCOMP_ALWAYS },
+	{ CALL(read), "eventfd", SECCOMP_ALWAYS },
+	{ CALL(write), "eventfd", SECCOMP_ALWAYS },
+	{ CALL(close), "eventfd", SECCOMP_ALWAYS },
+	{ CALL(io_uring_setup), NULL, SECCOMP_URING },
+	{ CALL(io_uring_register), "io_uring", SECCOMP_URING },
+	{ CALL(io_uring_enter), "io_uring", SECCOMP_URING },
+	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_,
+	  SECCOMP_IN_THREADS },
+	{ CALL(fallocate), FILE_, SECCOMP_IN_THREADS },
+	{ CALL(clock_nanosleep), NULL, SECCOMP_IN_THREADS },
+	{ CALL(clone3), NULL, SECCOMP_THREADS },
+	{ CALL(openat), NULL, SECCOMP_C_LIBRARY },
+	{ CALL(fstat), NULL, SECCOMP_C_LIBRARY },
+	{ CALL(newfstatat), NULL, SECCOMP_C_LIBRARY },
+	{ CALL(pread64), NULL, SECCOMP_C_LIBRARY },
+	{ CALL(sysinfo), NULL, SECCOMP_C_LIBRARY },
+	THREADS,
+	LOADER,
+	HEAP,
+	{ 0 },
+};
+
 static const char *const report_functions[] = { "gmem_error_new", "gmem_error_free", NULL };
 static const struct seccomp_rule report_rules[] = {
 	HEAP,
@@ -310,6 +343,7 @@ const struct seccomp_part seccomp_parts[] = {
 	{ "numa", "say and ask on which nodes memory is", numa_functions, numa_rules },
 	{ "space", "make a space, its files, slots and listeners", space_functions, space_rules },
 	{ "serve", "convert in a space, and serve guests", serve_functions, serve_rules },
+	{ "batch", "convert, allocate and discard many ranges", batch_functions, batch_rules },
 	{ "report", "make a failure report", report_functions, report_rules },
 	{ "other", "everything else: no system call", other_functions, other_rules },
 	{ 0 },
@@ -332,6 +366,8 @@ static const char *const whens[SECCOMP_WHENS][2] = {
 	[SECCOMP_IN_PLACE] = { "in-place", "where the kernel converts in place" },
 	[SECCOMP_TWO_BACKINGS] = { "two-backings", "where the kernel does not convert in place" },
 	[SECCOMP_QUERY] = { "query", "where the kernel can be asked for states" },
+	[SECCOMP_IN_THREADS] = { "in-threads", "in threads of the library" },
+	[SECCOMP_URING] = { "uring", "with io_uring; without these, by threads" },
 	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },
 };
 

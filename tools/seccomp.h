@@ -22,10 +22,12 @@ enum seccomp_when {
 	SECCOMP_QUERY,	      /* where it can be asked for states */
 	SECCOMP_STREAM,	      /* a source that has no offsets */
 	SECCOMP_EMPTY_STREAM,
-	SECCOMP_DIRECT,	   /* past the page cache */
-	SECCOMP_PRIVATE,   /* memory that becomes private */
-	SECCOMP_THREADS,   /* more than one */
-	SECCOMP_NODES,	   /* where the kernel has them */
+	SECCOMP_DIRECT,	 /* past the page cache */
+	SECCOMP_PRIVATE, /* memory that becomes private */
+	SECCOMP_THREADS, /* more than one */
+	SECCOMP_NODES,	 /* where the kernel has them */
+	SECCOMP_URING,	 /* with io_uring */
+	SECCOMP_IN_THREADS,
 	SECCOMP_C_LIBRARY, /* by malloc(), or where the vDSO cannot */
 	SECCOMP_WHENS
 };

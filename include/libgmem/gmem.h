@@ -15,10 +15,10 @@
  *   defaults, and so does a member that is 0. Bytes that this version of the library does not know
  *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
  * - Offsets and sizes are bytes in the file, multiples of the page size; those of loads can be any.
- * - The library never exits, never prints and has no constructor. It starts threads only
- *   to load memory, see gmem_populate(), and takes locks only there and in a space. The capability
- * level is the only state it keeps for the process, see gmem_level_set(). errno is not part of the
- * interface and may be changed by any call.
+ * - The library never exits, never prints and has no constructor. It starts threads only to load
+ *   memory and for batches, see gmem_populate() and gmem_batch_new(), and takes locks only there
+ * and in a space. The capability level is the only state it keeps for the process, see
+ *   gmem_level_set(). errno is not part of the interface and may be changed by any call.
  */
 #ifndef LIBGMEM_GMEM_H
 #define LIBGMEM_GMEM_H
@@ -40,5 +40,6 @@
 #include <libgmem/request.h>
 #include <libgmem/populate.h>
 #include <libgmem/numa.h>
+#include <libgmem/batch.h>
 
 #endif

@@ -44,6 +44,7 @@ struct here {
 	bool policies;	   /* kept by the kernel */
 	int source;	   /* a file with a hole */
 	int pipe;	   /* with some bytes, and an end */
+	bool uring;	   /* the kernel has it, and permits it */
 	bool direct;	   /* the file can be read past the page cache */
 	int busy;	   /* 0: a page of the file is held */
 	struct gmem *gmem; /* shared and mappable */
@@ -269,6 +270,31 @@ static int make_space(struct here *here)
 	return gmem_space_bind(here->space, &slot, here->error);
 }
 
+/* By a ring and by threads, of which the first does what it can while it is traced. */
+static int run_batch(struct here *here)
+{
+	struct gmem_batch_options options = { .size = sizeof(options) };
+	struct gmem_batch_item items[2] = {
+		{ here->gmem, 0, 4096, GMEM_BATCH_ALLOCATE, 0, 0, 0, 0 },
+		{ here->gmem, 8192, 4096, GMEM_BATCH_DISCARD, 0, 0, 0, 0 },
+	};
+	int r = 0;
+
+	for (int i = 0; i < 2 && !r; i++) {
+		struct gmem_batch *batch;
+
+		options.executor = i ? GMEM_BATCH_THREADS : GMEM_BATCH_BEST;
+		r = gmem_batch_new(&options, &batch, here->error);
+		if (r)
+			break;
+		r = gmem_batch_submit(batch, items, 2, NULL, here->error);
+		if (!r)
+			r = gmem_batch_finish(batch, true, NULL, here->error);
+		gmem_batch_free(batch);
+	}
+	return result(r, 0);
+}
+
 static int run_report(struct here *here)
 {
 	struct gmem_error *error;
@@ -303,7 +329,7 @@ static const struct {
 	{ "release", run_release }, { "convert", run_convert },	  { "query", run_query },
 	{ "map", run_map },	    { "allocate", run_allocate }, { "report", run_report },
 	{ "other", run_other },	    { "populate", run_populate }, { "numa", run_numa },
-	{ "space", run_space },	    { "serve", run_serve },
+	{ "space", run_space },	    { "serve", run_serve },	  { "batch", run_batch },
 };
 
 /* A file that can be mapped at once: shared at first. */
@@ -323,6 +349,16 @@ static int make_file(struct here *here)
 	return here->spare < 0 || gmem_create(here->vm, SIZE, &options, &here->gmem, NULL) ? -1 : 0;
 }
 
+static bool can_use_uring(void)
+{
+	char parameters[256] = "";
+	long ring = syscall(SYS_io_uring_setup, 1, parameters);
+
+	if (ring >= 0)
+		close((int)ring);
+	return ring >= 0;
+}
+
 static int make_sources(struct here *here)
 {
 	char name[] = "/tmp/gmem-seccomp-XXXXXX", bytes[5000] = "source";
@@ -333,7 +369,8 @@ static int make_sources(struct here *here)
 		return -1;
 	snprintf(bytes, sizeof(bytes), "/proc/self/fd/%d", here->source);
 	direct = open(bytes, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	here->direct = direct >= 0;
+	here->uring = can_use_uring();
+	here->direct = direct >= 0 && here->uring;
 	close(direct);
 	unlink(name);
 	/* Data, a hole, and a part of a page. */
@@ -508,6 +545,8 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 		return !here->file_system;
 	case SECCOMP_STREAM:
 		return true;
+	case SECCOMP_URING:
+		return here->uring;
 	case SECCOMP_NODES:
 		return !access("/sys/devices/system/node/node0", F_OK);
 	case SECCOMP_DIRECT:
@@ -525,6 +564,7 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 		return false;
 	case SECCOMP_EMPTY_STREAM:
 	case SECCOMP_THREADS:
+	case SECCOMP_IN_THREADS:
 	case SECCOMP_C_LIBRARY:
 	case SECCOMP_WHENS:
 		break;

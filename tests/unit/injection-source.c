@@ -127,6 +127,38 @@ static int parse(const char *text, struct gmem_nodes *ret_nodes)
 
 const struct gmem_node_parser model_node_parser = { parse };
 
+int model_make_event(void)
+{
+	int code;
+
+	if (fails(&code))
+		return code;
+	open_files++;
+	return GMEM_FD + 6;
+}
+
+void model_event(int fd)
+{
+	(void)fd;
+}
+
+/* A thread is over before it has begun. */
+int model_start_thread(void *(*function)(void *), void *data, pthread_t *ret_thread)
+{
+	int code;
+
+	if (fails(&code))
+		return code;
+	memset(ret_thread, 0, sizeof(*ret_thread));
+	function(data);
+	return 0;
+}
+
+void model_join_thread(pthread_t thread)
+{
+	(void)thread;
+}
+
 /* A ring with one request, whose operations fail like system calls. */
 static struct gmem_ring_request queued;
 static bool has_request;
@@ -156,6 +188,15 @@ static int ring_register_buffer(struct gmem_ring *ring, void *address, size_t si
 	(void)ring;
 	(void)address;
 	(void)size;
+	return fails(&code) ? code : 0;
+}
+
+static int ring_register_event(struct gmem_ring *ring, int event_fd)
+{
+	int code;
+
+	(void)ring;
+	(void)event_fd;
 	return fails(&code) ? code : 0;
 }
 
@@ -191,7 +232,13 @@ static bool ring_reap(struct gmem_ring *ring, uint64_t *ret_token, int *ret_resu
 
 	(void)ring;
 	*ret_token = queued.token;
-	*ret_result = reaped ? (int)copy(queued.address, queued.size, queued.offset) : 0;
+	*ret_result = 0;
+	if (reaped && queued.kind == GMEM_RING_READ_FIXED)
+		*ret_result = (int)copy(queued.address, queued.size, queued.offset);
+	if (reaped && queued.kind == GMEM_RING_READ)
+		*ret_result = (int)copy(queued.address, queued.size, queued.offset);
+	if (reaped && queued.kind == GMEM_RING_COMMAND && !fails(ret_result))
+		((struct gmem_uapi_conversion *)queued.address)->result = 0;
 	has_request = false;
 	return reaped;
 }
@@ -201,6 +248,7 @@ const struct gmem_uring model_uring = {
 	.destroy = ring_destroy,
 	.register_buffer = ring_register_buffer,
 	.unregister_buffer = ring_unregister_buffer,
+	.register_event = ring_register_event,
 	.queue = ring_queue,
 	.submit = ring_submit,
 	.reap = ring_reap,
@@ -275,5 +323,45 @@ int run_numa_count(void)
 
 	mappings -= stuck;
 	ck_assert_int_eq(bytes_on == 77, r < 0);
+	return r;
+}
+
+static struct gmem_batch *batch;
+
+static int run_batch(uint32_t ordered, enum gmem_batch_executor executor)
+{
+	struct gmem_batch_options options = { .size = sizeof(options), .executor = executor };
+	struct gmem_batch_item item = { .gmem = gmem, .size = PAGE, .kind = GMEM_BATCH_CONVERT };
+	int r;
+
+	item.state = GMEM_STATE_PRIVATE;
+	options.ordered = ordered;
+	r = gmem_batch_new(&options, &batch, report);
+	/* Of this only the function for it tells, below. */
+	if (r < 0)
+		return 0;
+	ck_assert_int_eq(gmem_batch_submit(batch, &item, 1, NULL, report), 0);
+	r = gmem_batch_finish(batch, true, NULL, report);
+	ck_assert_int_eq(item.result, r);
+	gmem_batch_free(batch);
+	return r;
+}
+
+int run_batch_in_ring(void)
+{
+	return run_batch(1, GMEM_BATCH_BEST);
+}
+
+int run_batch_in_threads(void)
+{
+	return run_batch(0, GMEM_BATCH_THREADS);
+}
+
+int run_batch_new(void)
+{
+	int r = gmem_batch_new(NULL, &batch, report);
+
+	if (r == 0)
+		gmem_batch_free(batch);
 	return r;
 }

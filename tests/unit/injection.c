@@ -216,6 +216,11 @@ static const struct gmem_sys model = {
 	.set_policy = model_set_policy,
 	.get_policy = model_get_policy,
 	.locate_pages = model_locate_pages,
+	.make_event = model_make_event,
+	.signal_event = model_event,
+	.clear_event = model_event,
+	.start_thread = model_start_thread,
+	.join_thread = model_join_thread,
 	.page_size = model_page_size,
 };
 
@@ -443,6 +448,9 @@ static const struct function {
 	FUNCTION(gmem_numa_place, run_numa_place, 9),
 	FUNCTION(gmem_numa_place_guest, run_numa_place_guest, 18),
 	FUNCTION(gmem_numa_count, run_numa_count, 8),
+	FUNCTION(gmem_batch_new, run_batch_new, 4),
+	FUNCTION(gmem_batch_finish, run_batch_in_ring, 6),
+	FUNCTION(gmem_batch_finish, run_batch_in_threads, 4),
 };
 
 static void inject(struct failure first, struct failure second)

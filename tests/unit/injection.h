@@ -36,6 +36,10 @@ int model_set_policy(void *address, size_t size, int mode, const unsigned long *
 		     unsigned long max_node);
 int model_get_policy(void *address, int *ret_mode);
 int model_locate_pages(unsigned long count, void **pages, int *ret_nodes);
+int model_make_event(void);
+void model_event(int fd);
+int model_start_thread(void *(*function)(void *), void *data, pthread_t *ret_thread);
+void model_join_thread(pthread_t thread);
 extern const struct gmem_uring model_uring;
 extern const struct gmem_node_parser model_node_parser;
 
@@ -46,5 +50,8 @@ int run_populate_memory(void);
 int run_numa_place(void);
 int run_numa_place_guest(void);
 int run_numa_count(void);
+int run_batch_new(void);
+int run_batch_in_ring(void);
+int run_batch_in_threads(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -185,6 +186,24 @@ START_TEST(starts_threads_that_take_no_signals)
 }
 END_TEST
 
+START_TEST(makes_events)
+{
+	int event = sys->make_event();
+	struct pollfd poll_fd = { .fd = event, .events = POLLIN };
+
+	ck_assert_int_ge(event, 0);
+	ck_assert_int_eq(fcntl(event, F_GETFD), FD_CLOEXEC);
+	sys->clear_event(event);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	sys->signal_event(event);
+	sys->signal_event(event);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 1);
+	sys->clear_event(event);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	close(event);
+}
+END_TEST
+
 START_TEST(returns_negative_errno)
 {
 	struct statfs statfs;
@@ -239,6 +258,7 @@ Suite *unit_suite(void)
 	tcase_add_test(tests, knows_what_is_cached);
 	tcase_add_test(tests, populates_pages);
 	tcase_add_test(tests, starts_threads_that_take_no_signals);
+	tcase_add_test(tests, makes_events);
 	tcase_add_test(tests, returns_negative_errno);
 	tcase_add_test(tests, sleeps_and_reads_the_clock);
 	tcase_add_test(tests, knows_the_page_size);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "lib/uring.h"
 #include "unit.h"
@@ -104,6 +105,59 @@ START_TEST(tells_the_errors_of_requests_and_buffers)
 }
 END_TEST
 
+START_TEST(requests_follow_each_other_and_signal)
+{
+	struct gmem_ring_request request = { .kind = GMEM_RING_FALLOCATE, .token = 1 };
+	int event = eventfd(0, EFD_NONBLOCK);
+	eventfd_t signals;
+
+	if (!can_create())
+		return;
+	ck_assert_int_eq(gmem_uring->register_event(ring, event), 0);
+	request.fd = fd;
+	request.size = 4096;
+	request.offset = 8192;
+	request.linked = true;
+	gmem_uring->queue(ring, &request);
+	/* This breaks the chain. */
+	request.kind = GMEM_RING_READ;
+	request.fd = -1;
+	request.token = 2;
+	gmem_uring->queue(ring, &request);
+	request.kind = GMEM_RING_FALLOCATE;
+	request.fd = fd;
+	request.offset = 1 << 20;
+	request.token = 3;
+	request.linked = false;
+	gmem_uring->queue(ring, &request);
+	ck_assert_int_eq(gmem_uring->submit(ring, 3), 3);
+	expect_answer(1, 0);
+	expect_answer(2, -EBADF);
+	expect_answer(3, -ECANCELED);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 8192 + 4096);
+	ck_assert_int_eq(eventfd_read(event, &signals), 0);
+	close(event);
+	gmem_uring->destroy(ring);
+}
+END_TEST
+
+START_TEST(files_without_commands_say_so)
+{
+	struct gmem_ring_request request = {
+		.kind = GMEM_RING_COMMAND, .address = memory, .size = 1, .token = 5
+	};
+
+	if (!can_create())
+		return;
+	request.fd = fd;
+	request.command = GMEM_UAPI_CONVERT;
+	gmem_uring->queue(ring, &request);
+	ck_assert_int_eq(gmem_uring->submit(ring, 1), 1);
+	expect_answer(5, -EOPNOTSUPP);
+	gmem_uring->destroy(ring);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *suite = suite_create("uring");
@@ -112,6 +166,8 @@ Suite *unit_suite(void)
 	tcase_add_checked_fixture(tests, begin, end);
 	tcase_add_test(tests, reads_into_memory_and_into_the_registered_buffer);
 	tcase_add_test(tests, tells_the_errors_of_requests_and_buffers);
+	tcase_add_test(tests, requests_follow_each_other_and_signal);
+	tcase_add_test(tests, files_without_commands_say_so);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
