@@ -5,9 +5,11 @@
 #include "options.h"
 #include "transaction.h"
 
-/* Asks the caller whether the guest may have this. */
-static int check_allowed(const struct gmem_server *server, const struct gmem_request *request,
-			 struct gmem_error *reterr_error)
+/* Failures are out of line: a report is large, and served requests are many. */
+#define COLD __attribute__((noinline, cold))
+
+static COLD int refuse_request(const struct gmem_request *request, int code,
+			       struct gmem_error *reterr_error)
 {
 	struct gmem_error error = {
 		.call = "gmem_space_serve",
@@ -17,14 +19,17 @@ static int check_allowed(const struct gmem_server *server, const struct gmem_req
 		.size = request->size,
 		.state = request->state,
 	};
-	int r = 0;
 
-	if (server->allow)
-		r = server->allow(request->gpa, request->size, request->state, server->allow_data);
-	if (r == 0)
-		return 0;
-	return gmem_error_refuse(reterr_error, &error, r == -EAGAIN ? -EAGAIN : -EACCES,
-				 GMEM_CAUSE_NOT_ALLOWED);
+	return gmem_error_refuse(reterr_error, &error, code, GMEM_CAUSE_NOT_ALLOWED);
+}
+
+static COLD int refuse_call(int code, enum gmem_cause cause, struct gmem_error *reterr_error)
+{
+	struct gmem_error error = { .call = "gmem_space_serve", .guest = true };
+
+	if (cause)
+		return gmem_error_refuse(reterr_error, &error, code, cause);
+	return gmem_error_refuse_options(reterr_error, &error, code);
 }
 
 /* A failure of another function, as one of this. */
@@ -40,10 +45,13 @@ static int rename_failure(int code, struct gmem_error *reterr_error)
 static int convert(struct gmem_space *space, struct gmem_server *server,
 		   const struct gmem_request *request, struct gmem_error *reterr_error)
 {
-	int r = check_allowed(server, request, reterr_error);
+	int r = 0;
 
-	if (r < 0)
-		return r;
+	/* The caller knows whether the guest may have this. */
+	if (server->allow)
+		r = server->allow(request->gpa, request->size, request->state, server->allow_data);
+	if (r != 0)
+		return refuse_request(request, r == -EAGAIN ? -EAGAIN : -EACCES, reterr_error);
 	return gmem_transaction(space, request->gpa, request->size, request->state, server->convert,
 				"gmem_space_serve", GMEM_JOURNAL_REQUEST, reterr_error);
 }
@@ -52,24 +60,25 @@ static int convert(struct gmem_space *space, struct gmem_server *server,
 static int check_server(const struct gmem_server *server)
 {
 	struct gmem_server known;
-	int r = gmem_options_read(&known, sizeof(known), sizeof(known), server);
+	int r = 0;
 
-	return r == 0 && known.reserved ? -EINVAL : r;
+	if (server->size != sizeof(known))
+		r = gmem_options_read(&known, sizeof(known), sizeof(known), server);
+	return r == 0 && server->reserved ? -EINVAL : r;
 }
 
 int gmem_space_serve(struct gmem_space *space, struct kvm_run *run, int run_result,
 		     struct gmem_server *server, struct gmem_error *reterr_error)
 {
-	struct gmem_error error = { .call = "gmem_space_serve", .guest = true };
 	struct gmem_request request;
 	bool hypercall;
 	int r;
 
 	if (!space || !run || !server)
-		return gmem_error_refuse(reterr_error, &error, -EINVAL, GMEM_CAUSE_ARGUMENT);
+		return refuse_call(-EINVAL, GMEM_CAUSE_ARGUMENT, reterr_error);
 	r = check_server(server);
 	if (r < 0)
-		return gmem_error_refuse_options(reterr_error, &error, r);
+		return refuse_call(r, GMEM_CAUSE_NONE, reterr_error);
 	r = gmem_request_decode(run, run_result, &request, reterr_error);
 	if (r == -ENODATA) {
 		gmem_request_count(&server->repeats, NULL, 0, NULL);
