@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -181,7 +182,7 @@ bool gmem_alias_verify(const struct gmem *gmem, uint64_t offset, const void *add
 		gmem_error_set_answer(report, r, stat_answers);
 		return false;
 	}
-	fd = gmem_sys->open("/proc/self/maps");
+	fd = gmem_sys->open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		report->system_call = "open";
 		gmem_error_set_answer(report, fd, open_answers);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include "allocate.h"
+#include "frozen.h"
 #include "options.h"
 #include "range.h"
 #include "sys.h"
@@ -85,6 +86,7 @@ int gmem_allocate(struct gmem *gmem, uint64_t offset, uint64_t size,
 			error.first_offset = offset;
 			error.done = offset - error.offset;
 			gmem_error_set_answer(&error, r, allocate_answers);
+			gmem_frozen_explain(gmem, &error);
 			return gmem_error_fail(reterr_error, &error);
 		}
 	}
@@ -114,6 +116,7 @@ int gmem_discard(struct gmem *gmem, uint64_t offset, uint64_t size, struct gmem_
 	if (r != 0) {
 		error.system_call = "fallocate";
 		gmem_error_set_answer(&error, r, discard_answers);
+		gmem_frozen_explain(gmem, &error);
 		return gmem_error_fail(reterr_error, &error);
 	}
 	return 0;

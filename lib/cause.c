@@ -269,6 +269,181 @@ static const struct gmem_cause_text texts[GMEM_CAUSE_COUNT] = {
 				   "Finish it first; or use another one for what is to go on beside it." },
 	[GMEM_CAUSE_NO_BATCH] = { "no-batch", "No batch was submitted, or it was finished before.",
 				  "Submit one first." },
+	[GMEM_CAUSE_NO_LIVE_UPDATE] = { "no-live-update",
+					"The kernel has no live update, or it is off, or /dev is "
+					"not that of the host.",
+					"Use Linux 7.3 or later with CONFIG_LIVEUPDATE, started "
+					"with kho=on and liveupdate=on." },
+	[GMEM_CAUSE_DEVICE_BUSY] = { "device-busy",
+				     "Somebody else has /dev/liveupdate open: only one can at a "
+				     "time.",
+				     "Wait longer; or find out who it is, and take sessions or "
+				     "the device from that agent. From version 261 on, systemd is"
+				     " one." },
+	[GMEM_CAUSE_DEVICE_ACCESS] = { "device-access", "The process may not open /dev/liveupdate.",
+				       "Run as root; or take the session from an agent that may, "
+				       "and adopt it." },
+	[GMEM_CAUSE_NOT_THE_DEVICE] = { "not-the-device",
+					"The file descriptor is not /dev/liveupdate.",
+					"Check where device_fd comes from: a session is not the "
+					"device." },
+	[GMEM_CAUSE_SESSIONS_LOST] = { "sessions-lost",
+				       "The kernel could not read what the kernel before left, "
+				       "often because a handler is missing that the one before "
+				       "had.",
+				       "Everything that was preserved is lost. Reboot the "
+				       "machine; see the kernel log for the reason, and have kvm "
+				       "built in or loaded before anybody opens /dev/liveupdate." },
+	[GMEM_CAUSE_SESSION_NAME] = { "session-name", "The name of a session has 1 to 63 bytes.",
+				      PROGRAM_MISTAKE },
+	[GMEM_CAUSE_SESSION_RESERVED] = { "session-reserved",
+					  "The session of this name belongs to systemd, whose "
+					  "services would lose all they have stored.",
+					  "Use a session with another name." },
+	[GMEM_CAUSE_SESSION_EXISTS] = { "session-exists",
+					"There is an outgoing session of this name: of this "
+					"program, or of another one that is running.",
+					"Choose a name that is unique to the VM, or release the "
+					"other session." },
+	[GMEM_CAUSE_SESSION_FULL] = { "session-full",
+				      "The kernel has no room for more sessions, or for more "
+				      "files in this session.",
+				      "Release sessions, or spread files over several. A VM and "
+				      "its memory must be in the same one." },
+	[GMEM_CAUSE_NO_SESSION] = { "no-session",
+				    "No session of this name came from the kernel before: it was "
+				    "not preserved, its holder was gone at the kexec, or it was "
+				    "retrieved and closed.",
+				    "Start the VM anew; see that a process holds the session "
+				    "until the kexec, and not only until it is killed." },
+	[GMEM_CAUSE_SESSION_TAKEN] = { "session-taken",
+				       "The session was retrieved before, and somebody has it "
+				       "open; or it could not be finished.",
+				       "Get the descriptor from who has it, and adopt it." },
+	[GMEM_CAUSE_NOT_A_SESSION] = { "not-a-session",
+				       "The file descriptor is not a session of live update.",
+				       "Check where the descriptor comes from." },
+	[GMEM_CAUSE_DIRECTION] = { "direction",
+				   "Files are preserved in an outgoing session, and retrieved "
+				   "from an incoming one, which alone can be finished.",
+				   "To abandon an outgoing session, release it. To preserve again"
+				   " what came, create a new session." },
+	[GMEM_CAUSE_CANNOT_FINISH] = { "cannot-finish",
+				       "A file of the session cannot be finished yet.",
+				       "Retrieve what is missing, and finish again." },
+	[GMEM_CAUSE_TOKEN_USED] = { "token-used", "The session has something under this token.",
+				    "Use each token once in a session." },
+	[GMEM_CAUSE_NO_TOKEN] = { "no-token",
+				  "The session has nothing under this token, or was finished.",
+				  "Check the token. What was not preserved cannot be retrieved." },
+	[GMEM_CAUSE_NO_HANDLER] = { "no-handler",
+				    "The kernel has no handler for such a file, or the handler "
+				    "refused it.",
+				    "Use a kernel that preserves guest_memfd files, such as 7.3 "
+				    "with libgmem's series. Without it, files must be all shared,"
+				    " of a VM without private memory." },
+	[GMEM_CAUSE_NOT_PRESERVED] = { "not-preserved",
+				       "The kernel's handler cannot preserve this file.",
+				       "Look into the kernel log for the reason." },
+	[GMEM_CAUSE_ALREADY_PRESERVED] = { "already-preserved",
+					   "The file is preserved in a session already; two files"
+					   " on one inode are one.",
+					   "Release the other session first." },
+	[GMEM_CAUSE_VM_TYPE] = { "vm-type",
+				 "Hardware protects the memory of this VM (SEV, SEV-ES, SNP, "
+				 "TDX), and would not let the next kernel have it.",
+				 "Such a VM cannot be live-updated: migrate it, or stop it." },
+	[GMEM_CAUSE_VM_GONE] = { "vm-gone", "The VM is dead, or was closed.",
+				 "Keep the VM open until the kexec." },
+	[GMEM_CAUSE_CREATION_FLAGS] = { "creation-flags",
+					"The kernel cannot preserve a file with these creation "
+					"flags.",
+					"Create the file without them." },
+	[GMEM_CAUSE_PRIVATE_PAGES] = { "private-pages",
+				       "The file has private pages, and nobody has said that they"
+				       " may be preserved.",
+				       "Convert the pages to shared, or set mixed in struct "
+				       "gmem_preserve_options." },
+	[GMEM_CAUSE_NO_MIXED] = { "no-mixed",
+				  "The kernel cannot preserve files with private pages.",
+				  "Use a kernel with libgmem's series; or convert all to shared, "
+				  "and preserve without mixed." },
+	[GMEM_CAUSE_STATES_CHANGED] = { "states-changed",
+					"Pages were converted while the kernel looked at the "
+					"file.",
+					"Stop the vCPUs and whoever else converts, then call "
+					"again." },
+	[GMEM_CAUSE_NO_RETRIEVAL] = { "no-retrieval",
+				      "The kernel cannot take what the kernel before sent: it has"
+				      " features that this one lacks.",
+				      "Boot a kernel that is not older than the one before. The "
+				      "memory cannot be retrieved with this one." },
+	[GMEM_CAUSE_NOT_RETRIEVED] = { "not-retrieved",
+				       "The kernel could not restore the file: memory is lost, or"
+				       " what the kernel before left makes no sense. It will not "
+				       "try again.",
+				       "Start the VM anew, and look into the kernel log for the "
+				       "reason." },
+	[GMEM_CAUSE_BLOB_FOREIGN] = { "blob-foreign", "This is not a blob of libgmem.",
+				      "Check the token, or where the bytes come from." },
+	[GMEM_CAUSE_BLOB_LENGTH] = { "blob-length",
+				     "The blob is cut, or goes on after its end, or is bigger "
+				     "than one can be.",
+				     "Do not use it: start the VM anew." },
+	[GMEM_CAUSE_BLOB_CHECKSUM] = { "blob-checksum",
+				       "The bytes of the blob are not those that were written.",
+				       "Do not use it: start the VM anew, and check the memory of"
+				       " the machine." },
+	[GMEM_CAUSE_BLOB_VERSION] = { "blob-version", "A later version of libgmem wrote the blob.",
+				      "Use a libgmem that is not older than the one that wrote "
+				      "it." },
+	[GMEM_CAUSE_BLOB_CONTENTS] = { "blob-contents",
+				       "The blob contradicts itself, although its checksum is "
+				       "right: it was not written by libgmem.",
+				       "Do not use it; find out who wrote it." },
+	[GMEM_CAUSE_BLOB_DIFFERS] = { "blob-differs",
+				      "The file is not as the blob says that it was preserved.",
+				      "Check that token and blob belong together. If they do, do "
+				      "not run the guest: report this with the kernel's version." },
+	[GMEM_CAUSE_BLOB_NAME] = { "blob-name",
+				   "A section has a name of 1 to 63 printable ASCII characters.",
+				   PROGRAM_MISTAKE },
+	[GMEM_CAUSE_BLOB_HAS] = { "blob-has",
+				  "The blob has a file under this token, a slot of this number, "
+				  "or a section of this name.",
+				  "Add each of them once." },
+	[GMEM_CAUSE_BLOB_HAS_NOT] = { "blob-has-not", "The blob does not describe this file.",
+				      "Add the file first; a slot names the token of its file." },
+	[GMEM_CAUSE_BLOB_FULL] = { "blob-full",
+				   "The blob would have more files, slots, sections or bytes than"
+				   " it can.",
+				   "Preserve big data in a memfd of its own, with "
+				   "gmem_preserve_fd()." },
+	[GMEM_CAUSE_BUFFER] = { "buffer", "The buffer is too small.",
+				"Ask for the size with a buffer of size 0." },
+	[GMEM_CAUSE_STORE_NAME] = { "store-name",
+				    "A name in the file-descriptor store has 1 to 255 printable "
+				    "ASCII characters, without colons.",
+				    PROGRAM_MISTAKE },
+	[GMEM_CAUSE_NO_STORE] = { "no-store",
+				  "There is no service manager: NOTIFY_SOCKET is not set, or "
+				  "nobody listens there.",
+				  "Run as a service of systemd with FileDescriptorStoreMax= set; "
+				  "or hold the session in another process." },
+	[GMEM_CAUSE_STORE_ADDRESS] = { "store-address",
+				       "NOTIFY_SOCKET is neither an absolute path nor an abstract"
+				       " socket, or it is too long.",
+				       "See sd_notify(3) for what it can be." },
+	[GMEM_CAUSE_NOT_STORED] = { "not-stored",
+				    "The service manager handed this process no descriptor of "
+				    "this name.",
+				    "Push the session under this name; see that the unit has "
+				    "FileDescriptorStoreMax= and NotifyAccess=." },
+	[GMEM_CAUSE_ENVIRONMENT] = { "environment",
+				     "LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES contradict each "
+				     "other.",
+				     "Check what starts this process: it must pass them on as "
+				     "systemd has set them, see sd_listen_fds(3)." },
 };
 
 const struct gmem_cause_text *gmem_cause_text(enum gmem_cause cause)

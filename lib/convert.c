@@ -3,6 +3,7 @@
 #include <errno.h>
 #include "allocate.h"
 #include "convert.h"
+#include "frozen.h"
 #include "level.h"
 #include "options.h"
 #include "range.h"
@@ -148,6 +149,7 @@ static bool discard_step(const struct gmem_step *step, struct gmem_error *report
 		report->has_lost = false;
 	report->system_call = "fallocate";
 	gmem_error_set_answer(report, r, discard_answers);
+	gmem_frozen_explain(step->gmem, report);
 	return false;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <errno.h>
+#include "frozen.h"
 #include "retry.h"
 
 static const struct gmem_answer convert_answers[] = {
@@ -130,5 +131,6 @@ bool gmem_retry(const struct gmem_step *step, uint64_t flags, int result, uint64
 		}
 		set_attempt(&a, result, error_offset);
 	}
+	gmem_frozen_explain(step->gmem, report);
 	return false;
 }

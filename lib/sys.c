@@ -61,9 +61,9 @@ static int sys_madvise(void *address, size_t size, int advice)
 	return result(madvise(address, size, advice));
 }
 
-static int sys_open(const char *path)
+static int sys_open(const char *path, int flags)
 {
-	return result(open(path, O_RDONLY | O_CLOEXEC));
+	return result(open(path, flags));
 }
 
 static int sys_fallocate(int fd, int mode, uint64_t offset, uint64_t size)
@@ -240,6 +240,35 @@ static void sys_join_thread(pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
+static int sys_memfd_create(const char *name, unsigned int flags)
+{
+	return result(memfd_create(name, flags));
+}
+
+static int64_t sys_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t r = pwrite(fd, buffer, size, (off_t)offset);
+
+	return r < 0 ? -errno : r;
+}
+
+static int sys_socket(int domain, int type, int protocol)
+{
+	return result(socket(domain, type, protocol));
+}
+
+static int sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	ssize_t n = sendmsg(fd, message, flags);
+
+	return n < 0 ? -errno : (int)n;
+}
+
+static int sys_process_id(void)
+{
+	return getpid();
+}
+
 static uint64_t sys_page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
@@ -275,6 +304,11 @@ static const struct gmem_sys kernel = {
 	.clear_event = sys_clear_event,
 	.start_thread = sys_start_thread,
 	.join_thread = sys_join_thread,
+	.memfd_create = sys_memfd_create,
+	.pwrite = sys_pwrite,
+	.socket = sys_socket,
+	.sendmsg = sys_sendmsg,
+	.process_id = sys_process_id,
 	.page_size = sys_page_size,
 };
 

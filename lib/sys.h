@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -21,8 +22,7 @@ struct gmem_sys {
 		    void **ret_address);
 	int (*munmap)(void *address, size_t size);
 	int (*madvise)(void *address, size_t size, int advice);
-	/** for reading; closed on exec */
-	int (*open)(const char *path);
+	int (*open)(const char *path, int flags);
 	int (*fallocate)(int fd, int mode, uint64_t offset, uint64_t size);
 	int (*fstat)(int fd, struct stat *ret_stat);
 	int (*fstatfs)(int fd, struct statfs *ret_statfs);
@@ -64,6 +64,13 @@ struct gmem_sys {
 	/** threads come through here, too, so that tests can refuse them */
 	int (*start_thread)(void *(*function)(void *), void *data, pthread_t *ret_thread);
 	void (*join_thread)(pthread_t thread);
+	int (*memfd_create)(const char *name, unsigned int flags);
+	/** bytes */
+	int64_t (*pwrite)(int fd, const void *buffer, size_t size, uint64_t offset);
+	int (*socket)(int domain, int type, int protocol);
+	int (*sendmsg)(int fd, const struct msghdr *message, int flags);
+	/** cannot fail */
+	int (*process_id)(void);
 	/** no system call, but tests must not depend on the machine */
 	uint64_t (*page_size)(void);
 };

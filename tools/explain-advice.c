@@ -5,6 +5,7 @@
  * all of them. A test compares this with the headers: every documented errno has its advice.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -249,10 +250,41 @@ static const struct explain_advice advice[] = {
 	{ 0 },
 };
 
-const struct explain_advice *explain_find_advice(const char *call, int code)
+/* Of the functions of live update, which have rules of their own. */
+static const char *const live_update[] = {
+	"gmem_session_*",
+	"gmem_preserve*",
+	"gmem_retrieve*",
+	"gmem_blob_*",
+	"gmem_store_*",
+	"gmem_get_live_update",
+	NULL,
+};
+
+/* A name that ends in * is that of all functions that begin so; NULL is that of all. */
+static bool matches(const char *name, const char *call)
 {
-	for (const struct explain_advice *a = advice; a->code; a++)
-		if (a->code == code && (!a->call || !strcmp(a->call, call)))
+	size_t length = name ? strlen(name) : 0;
+
+	if (length && name[length - 1] == '*')
+		return !strncmp(name, call, length - 1);
+	return !name || !strcmp(name, call);
+}
+
+static const struct explain_advice *find(const struct explain_advice *a, const char *call, int code)
+{
+	for (; a->code; a++)
+		if (a->code == code && matches(a->call, call))
 			return a;
 	return NULL;
+}
+
+const struct explain_advice *explain_find_advice(const char *call, int code)
+{
+	const struct explain_advice *found = NULL;
+
+	for (size_t i = 0; live_update[i] && !found; i++)
+		if (matches(live_update[i], call))
+			found = find(explain_live_update, call, code);
+	return found ? found : find(advice, call, code);
 }

@@ -27,10 +27,14 @@ extern const struct explain_call explain_kernel[];
 /* Why a function of libgmem fails with an errno, and what to do (explain-advice.c). */
 struct explain_advice {
 	int code;
-	const char *call; /* NULL: all that there is nothing more special for */
+	/* NULL: all that there is nothing more special for; NAME*: all whose names begin so */
+	const char *call;
 	const char *cause;
 	const char *remedy;
 };
+
+/* Those of live update only (explain-live-update.c); ended by code 0. */
+extern const struct explain_advice explain_live_update[];
 
 const struct explain_advice *explain_find_advice(const char *call, int code);
 

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 
 #include "seccomp.h"
-#include "uapi/guest_memfd.h"
+#include "uapi/live_update.h"
 
 /* Where the numbers of 32-bit programs have other names. guest_memfd is for 64-bit kernels. */
 #ifndef SYS_mmap
@@ -26,6 +26,13 @@
 #define IOCTL(name, number) "ioctl", SYS_ioctl, name, (uint32_t)(number)
 #define VM		    "VM"
 #define FILE_		    "guest_memfd"
+#define SESSION		    "session"
+
+/* On failure with EPERM. */
+#define FROZEN_RULE                                                                                \
+	{                                                                                          \
+		IOCTL("KVM_GUEST_MEMFD_LIVE_UPDATE", GMEM_UAPI_LIVE_UPDATE), FILE_, SECCOMP_FROZEN \
+	}
 
 /* What malloc() and free() of the C library may do. */
 #define HEAP                                                                                       \
@@ -119,6 +126,7 @@ static const struct seccomp_rule convert_rules[] = {
 	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_ALWAYS },
 	{ CALL(clock_nanosleep), NULL, SECCOMP_BUSY },
 	{ CALL(fallocate), FILE_, SECCOMP_EMULATION },
+	FROZEN_RULE,
 	{ CALL(clock_gettime), NULL, SECCOMP_C_LIBRARY },
 	{ 0 },
 };
@@ -142,6 +150,7 @@ static const struct seccomp_rule map_rules[] = {
 static const char *const allocate_functions[] = { "gmem_allocate", "gmem_discard", NULL };
 static const struct seccomp_rule allocate_rules[] = {
 	{ CALL(fallocate), FILE_, SECCOMP_ALWAYS },
+	FROZEN_RULE,
 	{ 0 },
 };
 
@@ -167,6 +176,7 @@ static const struct seccomp_rule populate_rules[] = {
 	{ IOCTL("KVM_SET_MEMORY_ATTRIBUTES2", GMEM_UAPI_SET_ATTRIBUTES), FILE_, SECCOMP_PRIVATE },
 	{ CALL(clock_nanosleep), NULL, SECCOMP_BUSY },
 	{ CALL(clone3), NULL, SECCOMP_THREADS },
+	FROZEN_RULE,
 	THREADS,
 	LOADER,
 	HEAP,
@@ -220,6 +230,52 @@ static const struct seccomp_rule space_rules[] = {
 	{ 0 },
 };
 
+static const char *const session_functions[] = {
+	"gmem_session_create", "gmem_session_retrieve", "gmem_session_adopt",
+	"gmem_session_finish", "gmem_session_release",	NULL,
+};
+static const struct seccomp_rule session_rules[] = {
+	{ CALL(openat), "/dev/liveupdate", SECCOMP_ALWAYS },
+	{ CALL(clock_nanosleep), NULL, SECCOMP_WAITING },
+	{ CALL(clock_gettime), NULL, SECCOMP_C_LIBRARY },
+	{ IOCTL("LIVEUPDATE_IOCTL_CREATE_SESSION", GMEM_UAPI_CREATE_SESSION), "/dev/liveupdate",
+	  SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_IOCTL_RETRIEVE_SESSION", GMEM_UAPI_RETRIEVE_SESSION), "/dev/liveupdate",
+	  SECCOMP_ALWAYS },
+	{ CALL(close), "/dev/liveupdate", SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_GET_NAME", GMEM_UAPI_GET_NAME), SESSION, SECCOMP_ALWAYS },
+	/* with nothing to preserve: how the direction is found out */
+	{ IOCTL("LIVEUPDATE_SESSION_PRESERVE_FD", GMEM_UAPI_PRESERVE_FD), SESSION, SECCOMP_ALWAYS },
+	{ "fcntl", SYS_fcntl, "F_SETFD", F_SETFD, SESSION, SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_FINISH", GMEM_UAPI_FINISH), SESSION, SECCOMP_INCOMING },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const preserve_functions[] = { "gmem_preserve", "gmem_preserve_fd",
+						  "gmem_preserve_vm", "gmem_get_live_update",
+						  NULL };
+static const struct seccomp_rule preserve_rules[] = {
+	{ IOCTL("KVM_GUEST_MEMFD_LIVE_UPDATE", GMEM_UAPI_LIVE_UPDATE), FILE_, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_PRESERVE_FD", GMEM_UAPI_PRESERVE_FD), SESSION, SECCOMP_ALWAYS },
+	{ 0 },
+};
+
+/* With the parts "adopt", and "query" if a blob is compared. */
+static const char *const retrieve_functions[] = { "gmem_retrieve", "gmem_retrieve_fd",
+						  "gmem_retrieve_vm", NULL };
+static const struct seccomp_rule retrieve_rules[] = {
+	{ IOCTL("LIVEUPDATE_SESSION_RETRIEVE_FD", GMEM_UAPI_RETRIEVE_FD), SESSION,
+	  SECCOMP_INCOMING },
+	{ IOCTL("KVM_GET_API_VERSION", GMEM_UAPI_GET_API_VERSION), VM, SECCOMP_INCOMING },
+	{ IOCTL("KVM_CHECK_EXTENSION", GMEM_UAPI_CHECK_EXTENSION), VM, SECCOMP_INCOMING },
+	{ CALL(close), "file", SECCOMP_INCOMING },
+	HEAP,
+	{ 0 },
+};
+
 static const char *const serve_functions[] = { "gmem_space_serve", "gmem_space_convert",
 					       "gmem_space_get_extent", "gmem_space_get_address",
 					       NULL };
@@ -269,6 +325,51 @@ static const struct seccomp_rule batch_rules[] = {
 	{ 0 },
 };
 
+static const char *const blob_functions[] = {
+	"gmem_blob_new",
+	"gmem_blob_free",
+	"gmem_blob_add_file",
+	"gmem_blob_add_slot",
+	"gmem_blob_add_section",
+	"gmem_blob_parse",
+	NULL,
+};
+static const struct seccomp_rule blob_rules[] = {
+	{ IOCTL("KVM_GUEST_MEMFD_QUERY", GMEM_UAPI_QUERY), FILE_, SECCOMP_ALWAYS },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const blob_session_functions[] = { "gmem_preserve_blob", "gmem_retrieve_blob",
+						      NULL };
+static const struct seccomp_rule blob_session_rules[] = {
+	{ CALL(memfd_create), NULL, SECCOMP_ALWAYS },
+	{ CALL(pwrite64), "memfd", SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_PRESERVE_FD", GMEM_UAPI_PRESERVE_FD), SESSION, SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_RETRIEVE_FD", GMEM_UAPI_RETRIEVE_FD), SESSION,
+	  SECCOMP_INCOMING },
+	{ CALL(fstat), "memfd", SECCOMP_C_LIBRARY },
+	{ CALL(newfstatat), "memfd", SECCOMP_C_LIBRARY },
+	{ CALL(pread64), "memfd", SECCOMP_INCOMING },
+	{ CALL(close), "memfd", SECCOMP_ALWAYS },
+	HEAP,
+	{ 0 },
+};
+
+static const char *const store_functions[] = { "gmem_store_push", "gmem_store_take",
+					       "gmem_store_remove", NULL };
+static const struct seccomp_rule store_rules[] = {
+	{ CALL(socket), NULL, SECCOMP_ALWAYS },
+	{ CALL(sendmsg), "socket", SECCOMP_ALWAYS },
+	{ CALL(close), "socket", SECCOMP_ALWAYS },
+	{ CALL(getpid), NULL, SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_GET_NAME", GMEM_UAPI_GET_NAME), SESSION, SECCOMP_ALWAYS },
+	{ IOCTL("LIVEUPDATE_SESSION_PRESERVE_FD", GMEM_UAPI_PRESERVE_FD), SESSION, SECCOMP_ALWAYS },
+	{ "fcntl", SYS_fcntl, "F_SETFD", F_SETFD, SESSION, SECCOMP_ALWAYS },
+	HEAP,
+	{ 0 },
+};
+
 static const char *const report_functions[] = { "gmem_error_new", "gmem_error_free", NULL };
 static const struct seccomp_rule report_rules[] = {
 	HEAP,
@@ -276,9 +377,17 @@ static const struct seccomp_rule report_rules[] = {
 };
 
 static const char *const other_functions[] = {
+	"gmem_blob_find_file",
+	"gmem_blob_find_section",
+	"gmem_blob_format",
+	"gmem_blob_get_extent",
+	"gmem_blob_get_file",
+	"gmem_blob_get_section",
+	"gmem_blob_get_slot",
 	"gmem_cause_explain",
 	"gmem_cause_name",
 	"gmem_cause_remedy",
+	"gmem_direction_name",
 	"gmem_error_explain",
 	"gmem_error_format_json",
 	"gmem_error_get_attempts",
@@ -324,6 +433,9 @@ static const char *const other_functions[] = {
 	"gmem_request_kind_name",
 	"gmem_space_get_kept",
 	"gmem_space_get_mode",
+	"gmem_session_get_direction",
+	"gmem_session_get_fd",
+	"gmem_session_get_name",
 	"gmem_state_name",
 	"gmem_version",
 	NULL,
@@ -344,6 +456,13 @@ const struct seccomp_part seccomp_parts[] = {
 	{ "space", "make a space, its files, slots and listeners", space_functions, space_rules },
 	{ "serve", "convert in a space, and serve guests", serve_functions, serve_rules },
 	{ "batch", "convert, allocate and discard many ranges", batch_functions, batch_rules },
+	{ "session", "sessions of a live update", session_functions, session_rules },
+	{ "preserve", "preserve a VM and its files", preserve_functions, preserve_rules },
+	{ "retrieve", "get them back", retrieve_functions, retrieve_rules },
+	{ "blob", "describe a VM", blob_functions, blob_rules },
+	{ "blob-session", "preserve and retrieve a blob", blob_session_functions,
+	  blob_session_rules },
+	{ "store", "the file-descriptor store of systemd", store_functions, store_rules },
 	{ "report", "make a failure report", report_functions, report_rules },
 	{ "other", "everything else: no system call", other_functions, other_rules },
 	{ 0 },
@@ -368,6 +487,9 @@ static const char *const whens[SECCOMP_WHENS][2] = {
 	[SECCOMP_QUERY] = { "query", "where the kernel can be asked for states" },
 	[SECCOMP_IN_THREADS] = { "in-threads", "in threads of the library" },
 	[SECCOMP_URING] = { "uring", "with io_uring; without these, by threads" },
+	[SECCOMP_FROZEN] = { "frozen", "to tell a file that is frozen from a filter" },
+	[SECCOMP_WAITING] = { "waiting", "while somebody else has the device open" },
+	[SECCOMP_INCOMING] = { "incoming", "after a live update" },
 	[SECCOMP_C_LIBRARY] = { "c-library", "if the C library's implementation does" },
 };
 

@@ -28,6 +28,9 @@ enum seccomp_when {
 	SECCOMP_NODES,	 /* where the kernel has them */
 	SECCOMP_URING,	 /* with io_uring */
 	SECCOMP_IN_THREADS,
+	SECCOMP_FROZEN,	   /* by a live update, to tell that from a filter */
+	SECCOMP_WAITING,   /* while somebody else has the device open */
+	SECCOMP_INCOMING,  /* after a live update */
 	SECCOMP_C_LIBRARY, /* by malloc(), or where the vDSO cannot */
 	SECCOMP_WHENS
 };

@@ -37,6 +37,10 @@
 #include <libgmem/listener.h>
 #include <libgmem/space.h>
 #include <libgmem/serve.h>
+#include <libgmem/session.h>
+#include <libgmem/preserve.h>
+#include <libgmem/blob.h>
+#include <libgmem/store.h>
 #include <libgmem/request.h>
 #include <libgmem/populate.h>
 #include <libgmem/numa.h>

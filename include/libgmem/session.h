@@ -26,6 +26,9 @@ GMEM_BEGIN_DECLS
  */
 #define GMEM_SESSION_DEFAULT_TIMEOUT_NS UINT64_C(1000000000)
 
+/** Do not wait for it. */
+#define GMEM_SESSION_NO_WAIT UINT64_C(1)
+
 /**
  * enum gmem_direction - which way a session goes
  */
@@ -44,7 +47,7 @@ struct gmem_session_options {
 	uint64_t size;
 	/**
 	 * How long to wait in nanoseconds while somebody else has /dev/liveupdate open: only one
-	 * can at a time. 0: GMEM_SESSION_DEFAULT_TIMEOUT_NS; 1 does not wait.
+	 * can at a time. 0: GMEM_SESSION_DEFAULT_TIMEOUT_NS.
 	 */
 	uint64_t timeout_ns;
 	/** 1: device_fd is /dev/liveupdate, from somebody who has it open. 0: the library opens it.

@@ -35,6 +35,7 @@ GMEM_BEGIN_DECLS
  *   EMFILE        the process has too many open files
  *   ENFILE        the system has too many open files
  *   ENOMEM        out of memory
+ *   EINTR         signals came so fast that nothing could be sent in 1000 tries
  *   EPERM         a seccomp filter or a security module refused
  *   EACCES        the process may not write to the socket, or a security module refused
  *   EBADE         the kernel gave an answer that it must not give
@@ -107,6 +108,7 @@ GMEM_API int gmem_store_take(const char *name, struct gmem_session **ret_session
  *   EMFILE        the process has too many open files
  *   ENFILE        the system has too many open files
  *   ENOMEM        out of memory
+ *   EINTR         signals came so fast that nothing could be sent in 1000 tries
  *   EPERM         a seccomp filter or a security module refused
  *   EACCES        the process may not write to the socket, or a security module refused
  *   EBADE         the kernel gave an answer that it must not give

@@ -18,14 +18,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "seccomp.h"
 #include "tests/kernel/pin.h"
-#include "uapi/guest_memfd.h"
+#include "uapi/live_update.h"
 
 #define SIZE	      (64 * 4096)
 #define SW_PROTECTED  1
@@ -49,6 +51,9 @@ struct here {
 	int busy;	   /* 0: a page of the file is held */
 	struct gmem *gmem; /* shared and mappable */
 	struct gmem_space *space;
+	struct gmem_session *session; /* NULL: the kernel has no live update */
+	struct gmem *frozen;	      /* NULL: the kernel cannot preserve it */
+	char stored[40];	      /* a socket that takes messages */
 	struct gmem_error *error;
 };
 
@@ -100,6 +105,11 @@ static int run_convert(struct here *here)
 
 	if (!here->converts)
 		return result(r, -EOPNOTSUPP);
+	if (!r && here->frozen)
+		r = gmem_convert(here->frozen, 0, SIZE, GMEM_STATE_PRIVATE, NULL, here->error) ==
+				    -EPERM
+			    ? 0
+			    : 1;
 	if (r || here->busy)
 		return result(r, 0);
 	r = gmem_convert(here->gmem, 0, SIZE, GMEM_STATE_PRIVATE, &options, here->error);
@@ -132,6 +142,98 @@ static int run_query(struct here *here)
 	return result(gmem_compare(here->gmem, &all, 1, &equal, NULL, here->error), want);
 }
 
+/* The device can be open once: the first try waits for the other descriptor in vain. */
+static int run_session(struct here *here)
+{
+	struct gmem_session_options options = { .size = sizeof(options), .timeout_ns = 1000000 };
+	struct gmem_session *session;
+	int device, r;
+
+	r = gmem_session_retrieve("none", NULL, &session, here->error);
+	if (!here->session)
+		return result(r, -EOPNOTSUPP);
+	if (r != -ENOENT || gmem_session_create("seccomp", NULL, &session, here->error))
+		return result(r, -ENOENT);
+	gmem_session_release(session);
+	/* taken twice, which nobody else may do */
+	r = gmem_session_adopt(gmem_session_get_fd(here->session), &session, here->error);
+	device = open("/dev/liveupdate", O_RDWR | O_CLOEXEC);
+	if (r || device < 0)
+		return result(r, 0);
+	return result(gmem_session_create("busy", &options, &session, here->error), -EBUSY);
+}
+
+static int run_preserve(struct here *here)
+{
+	struct gmem_live_update now;
+	int r;
+
+	if (!here->session)
+		return 0;
+	r = gmem_preserve_vm(here->session, here->vm, 1, here->error);
+	if (r != (here->frozen ? 0 : -EOPNOTSUPP))
+		return result(r, 0);
+	r = gmem_preserve(here->session, here->gmem, 2, NULL, here->error);
+	if (r != (here->frozen ? 0 : -EOPNOTSUPP))
+		return result(r, 0);
+	r = gmem_get_live_update(here->gmem, &now, here->error);
+	return result(r, here->frozen ? 0 : -EOPNOTSUPP);
+}
+
+/* Nothing comes in here: what is asked for is refused without a call. */
+static int run_retrieve(struct here *here)
+{
+	int fd;
+
+	return result(gmem_retrieve_fd(here->session, 1, &fd, here->error), -EINVAL);
+}
+
+static int run_blob(struct here *here)
+{
+	struct gmem_blob_slot slot = { .size = SIZE, .token = 2 };
+	struct gmem_blob *blob, *copy;
+	static char bytes[4096];
+	uint64_t size;
+	int r;
+
+	if (gmem_blob_new(&blob, here->error) ||
+	    gmem_blob_add_file(blob, 2, here->gmem, here->error) ||
+	    gmem_blob_add_slot(blob, &slot, here->error) ||
+	    gmem_blob_add_section(blob, "name", "data", 4, here->error) ||
+	    gmem_blob_format(blob, bytes, sizeof(bytes), &size, here->error))
+		return 1;
+	r = gmem_blob_parse(bytes, size, &copy, here->error);
+	if (!r)
+		gmem_blob_free(copy);
+	gmem_blob_free(blob);
+	return result(r, 0);
+}
+
+static int run_blob_session(struct here *here)
+{
+	struct gmem_blob *blob;
+	int r;
+
+	if (!here->session || gmem_blob_new(&blob, here->error))
+		return here->session ? 1 : 0;
+	r = gmem_preserve_blob(here->session, blob, 3, here->error);
+	gmem_blob_free(blob);
+	return result(r, 0);
+}
+
+static int run_store(struct here *here)
+{
+	struct gmem_session *session;
+	int r;
+
+	if (!here->session)
+		return 0;
+	r = gmem_store_push(here->session, NULL, here->error);
+	if (r || (r = gmem_store_remove("seccomp", here->error)))
+		return result(r, 0);
+	return result(gmem_store_take("seccomp", &session, here->error), 0);
+}
+
 static int run_map(struct here *here)
 {
 	void *address;
@@ -144,6 +246,8 @@ static int run_allocate(struct here *here)
 {
 	int r = gmem_allocate(here->gmem, 0, SIZE, NULL, here->error);
 
+	if (!r && here->frozen && gmem_discard(here->frozen, 0, SIZE, here->error) != -EPERM)
+		return 1;
 	return result(r ? r : gmem_discard(here->gmem, 0, SIZE, here->error), 0);
 }
 
@@ -325,11 +429,17 @@ static const struct {
 	const char *part;
 	int (*run)(struct here *here);
 } runs[] = {
-	{ "probe", run_probe },	    { "create", run_create },	  { "adopt", run_adopt },
-	{ "release", run_release }, { "convert", run_convert },	  { "query", run_query },
-	{ "map", run_map },	    { "allocate", run_allocate }, { "report", run_report },
-	{ "other", run_other },	    { "populate", run_populate }, { "numa", run_numa },
-	{ "space", run_space },	    { "serve", run_serve },	  { "batch", run_batch },
+	{ "probe", run_probe },	      { "create", run_create },
+	{ "adopt", run_adopt },	      { "release", run_release },
+	{ "convert", run_convert },   { "query", run_query },
+	{ "map", run_map },	      { "allocate", run_allocate },
+	{ "report", run_report },     { "other", run_other },
+	{ "populate", run_populate }, { "numa", run_numa },
+	{ "space", run_space },	      { "serve", run_serve },
+	{ "batch", run_batch },	      { "session", run_session },
+	{ "preserve", run_preserve }, { "retrieve", run_retrieve },
+	{ "blob", run_blob },	      { "blob-session", run_blob_session },
+	{ "store", run_store },
 };
 
 /* A file that can be mapped at once: shared at first. */
@@ -382,12 +492,54 @@ static int make_sources(struct here *here)
 	return 0;
 }
 
+/* Descriptor 3 is the first one that a service is handed. */
+static int make_stored(struct here *here)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char number[20];
+
+	snprintf(here->stored, sizeof(here->stored), "@gmem-seccomp-%d", (int)getpid());
+	memcpy(address.sun_path + 1, here->stored + 1, strlen(here->stored + 1));
+	if (fd < 0 ||
+	    bind(fd, (struct sockaddr *)&address,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(here->stored))))
+		return -1;
+	snprintf(number, sizeof(number), "%d", (int)getpid());
+	if (setenv("NOTIFY_SOCKET", here->stored, 1) || setenv("LISTEN_PID", number, 1) ||
+	    setenv("LISTEN_FDS", "1", 1) || setenv("LISTEN_FDNAMES", "seccomp", 1))
+		return -1;
+	return dup2(gmem_session_get_fd(here->session), 3) == 3 ? 0 : -1;
+}
+
+/* A session, and a file in another one. */
+static int make_sessions(struct here *here, bool preserves)
+{
+	struct gmem_create_options options = { .size = sizeof(options), .init = GMEM_INIT_SHARED };
+	struct gmem_session *other;
+	char name[40];
+
+	snprintf(name, sizeof(name), "here-%d", (int)getpid());
+	if (gmem_session_create(name, NULL, &here->session, here->error)) {
+		here->session = NULL;
+		return 0;
+	}
+	if (make_stored(here) || !preserves)
+		return preserves ? -1 : 0;
+	snprintf(name, sizeof(name), "other-%d", (int)getpid());
+	if (gmem_session_create(name, NULL, &other, here->error) ||
+	    gmem_create(here->vm, SIZE, &options, &here->frozen, here->error))
+		return -1;
+	return gmem_preserve(other, here->frozen, 1, NULL, here->error);
+}
+
 /* KVM serves a VM only in the process that made it: each child makes its own. */
 static int make_here(struct here *here)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), pipe_ends[2];
 	struct gmem_probe *probe = NULL;
 	struct statfs statfs;
+	bool preserves;
 	void *view;
 
 	*here = (struct here){ .vm = -1, .busy = -1 };
@@ -406,8 +558,9 @@ static int make_here(struct here *here)
 	here->converts = gmem_probe_has(probe, GMEM_FEATURE_CONVERT);
 	here->queries = gmem_probe_has(probe, GMEM_FEATURE_QUERY);
 	here->policies = gmem_probe_has(probe, GMEM_FEATURE_POLICY);
+	preserves = gmem_probe_has(probe, GMEM_FEATURE_LIVE_UPDATE);
 	gmem_probe_free(probe);
-	if (make_sources(here))
+	if (make_sources(here) || make_sessions(here, preserves))
 		return -1;
 	if (!here->converts)
 		return 0;
@@ -531,9 +684,18 @@ static const char *rule_name(const struct seccomp_rule *rule)
 	return rule->argument ? rule->argument : rule->call;
 }
 
-/* Whether this kernel makes the library come to the call of a rule. */
-static bool reached(const struct seccomp_rule *rule, const struct here *here)
+static bool needs_session(const struct seccomp_part *part)
 {
+	return !strcmp(part->name, "session") || !strcmp(part->name, "preserve") ||
+	       !strcmp(part->name, "blob-session") || !strcmp(part->name, "store");
+}
+
+/* Whether this kernel makes the library come to the call of a rule. */
+static bool reached(const struct seccomp_part *part, const struct seccomp_rule *rule,
+		    const struct here *here)
+{
+	if (needs_session(part) && !here->session)
+		return false;
 	switch (rule->when) {
 	case SECCOMP_ALWAYS:
 	case SECCOMP_FAILURE:
@@ -562,6 +724,12 @@ static bool reached(const struct seccomp_rule *rule, const struct here *here)
 	case SECCOMP_TWO_BACKINGS:
 		/* tests/library/space.c runs these, and the list is for all machines */
 		return false;
+	case SECCOMP_WAITING:
+		return true;
+	case SECCOMP_FROZEN:
+		/* Loading makes these two calls in the same way. */
+		return here->frozen && strcmp(part->name, "populate");
+	case SECCOMP_INCOMING:
 	case SECCOMP_EMPTY_STREAM:
 	case SECCOMP_THREADS:
 	case SECCOMP_IN_THREADS:
@@ -580,7 +748,7 @@ static void test_part(const struct seccomp_part *part, const struct here *here)
 		printf("# status %d\n", trace.status);
 	point(!trace.status && !trace.unlisted, part->name, "makes no call but those listed", NULL);
 	for (size_t i = 0; part->rules[i].call; i++)
-		if (reached(&part->rules[i], here))
+		if (reached(part, &part->rules[i], here))
 			point(trace.used[i], part->name, "makes", rule_name(&part->rules[i]));
 }
 

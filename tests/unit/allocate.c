@@ -146,6 +146,7 @@ static int allocate_answer(int code)
 	int r;
 
 	expect_fallocate(GMEM_FD, ALLOCATE, 0, PAGE, code);
+	expect_frozen_question(code);
 	r = gmem_allocate(gmem, 0, PAGE, &options, report);
 	script_end();
 	return r;
@@ -157,6 +158,7 @@ static int discard_answer(int code)
 
 	for (i = 0; i < (code == -EINTR ? MAX_TRIES : 1); i++)
 		expect_fallocate(GMEM_FD, PUNCH, 0, PAGE, code);
+	expect_frozen_question(code);
 	r = gmem_discard(gmem, 0, PAGE, report);
 	script_end();
 	return r;

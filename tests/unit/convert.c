@@ -182,6 +182,7 @@ static const struct {
 START_TEST(says_what_the_kernels_answer_means)
 {
 	expect_convert(GMEM_FD, 0, PAGE, PRIVATE, translations[_i].kernel, NOT_WRITTEN);
+	expect_frozen_question(translations[_i].kernel);
 	ck_assert_int_eq(to_private(0, PAGE, NULL), translations[_i].returned);
 	ck_assert_int_eq(gmem_error_get_code(report), translations[_i].returned);
 	ck_assert_int_eq(gmem_error_get_kernel_code(report), translations[_i].kernel);
@@ -198,6 +199,7 @@ static int convert_answer(int code)
 	expect_convert(GMEM_FD, 0, PAGE, PRIVATE, code, NOT_WRITTEN);
 	if (code == -EAGAIN)
 		expect_now(0);
+	expect_frozen_question(code);
 	r = to_private(0, PAGE, &options);
 	script_end();
 	return r;

@@ -76,6 +76,7 @@ START_TEST(allocates_only_when_made)
 	ck_assert_int_eq(r, -ENOMEM);
 	ck_assert_ptr_eq(other, report);
 	expect_fallocate(GMEM_FD, 3, 0, PAGE, -EPERM);
+	expect_frozen_question(-EPERM);
 	r = WITHOUT_MEMORY(gmem_discard(gmem, 0, PAGE, report));
 	ck_assert_int_eq(r, -EPERM);
 	ck_assert_int_eq(gmem_error_get_code(report), -EPERM);

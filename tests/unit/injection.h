@@ -54,4 +54,40 @@ int run_batch_new(void);
 int run_batch_in_ring(void);
 int run_batch_in_threads(void);
 
+/** What comes out of a session with a blob in it. */
+#define BLOB_FD 1031
+
+/* Live update: what the model has of it, and the functions that run on that. */
+int model_open(const char *path, int flags);
+int model_memfd_create(const char *name, unsigned int flags);
+int64_t model_pwrite(int fd, const void *buffer, size_t size, uint64_t offset);
+int64_t model_read_blob(void *buffer, size_t size, uint64_t offset);
+int model_socket(int domain, int type, int protocol);
+int model_sendmsg(int fd, const struct msghdr *message, int flags);
+int model_process_id(void);
+/** False if it is another request. */
+bool model_live_update(unsigned long request, uintptr_t argument, int *ret_result);
+/** Of a file that came out of a session; all others have the same. */
+uint64_t model_file_size(int fd, uint64_t otherwise);
+
+void begin_live_update(void);
+void end_live_update(void);
+int run_session_create(void);
+int run_session_retrieve(void);
+int run_session_adopt(void);
+int run_session_finish(void);
+int run_preserve_vm(void);
+int run_preserve(void);
+int run_preserve_fd(void);
+int run_get_live_update(void);
+int run_retrieve_vm(void);
+int run_retrieve_fd(void);
+int run_retrieve(void);
+int run_blob_add_file(void);
+int run_preserve_blob(void);
+int run_retrieve_blob(void);
+int run_store_push(void);
+int run_store_take(void);
+int run_store_remove(void);
+
 #endif

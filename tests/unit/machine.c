@@ -242,6 +242,9 @@ static int answer_ioctl(int fd, unsigned long request, uintptr_t argument)
 		return set_slot(pointer);
 	case GMEM_UAPI_PROCMAP_QUERY:
 		return answer_procmap(pointer);
+	/* whether a file is frozen, after EPERM */
+	case GMEM_UAPI_LIVE_UPDATE:
+		return -ENOTTY;
 	}
 	ck_abort_msg("unknown ioctl 0x%lx", request);
 	return -ENOTTY;
@@ -344,11 +347,12 @@ static int machine_fstat(int fd, struct stat *ret_stat)
 	return end_call(0);
 }
 
-static int machine_open(const char *path)
+static int machine_open(const char *path, int flags)
 {
 	int r = begin_call();
 
-	must(!strcmp(path, "/proc/self/maps"), "%s is opened", path);
+	must(!strcmp(path, "/proc/self/maps") && flags == (O_RDONLY | O_CLOEXEC), "%s is opened",
+	     path);
 	if (r)
 		return end_call(r);
 	machine.open_files++;

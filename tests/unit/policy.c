@@ -228,6 +228,7 @@ START_TEST(tells_nothing_of_a_step_that_was_busy_and_then_converted)
 	expect_convert(GMEM_FD, 0, PAGE, 0, 0, NOT_WRITTEN);
 	expect_now(0);
 	expect_fallocate(GMEM_FD, PUNCH, PAGE, PAGE, -EPERM);
+	expect_frozen_question(-EPERM);
 	ck_assert_int_eq(convert(2, GMEM_STATE_SHARED, &options, NULL), -EPERM);
 	ck_assert(!gmem_error_get_first_offset(report, &(uint64_t){ 0 }));
 	ck_assert(!gmem_error_get_lost(report, NULL, NULL));
@@ -251,6 +252,7 @@ START_TEST(converts_nothing_if_the_discard_fails)
 	struct gmem_convert_options options = { .policy = GMEM_POLICY_ZERO, .emulate = 1 };
 
 	expect_fallocate(GMEM_FD, PUNCH, 0, PAGE, discards[_i].kernel);
+	expect_frozen_question(discards[_i].kernel);
 	ck_assert_int_eq(convert(1, GMEM_STATE_SHARED, &options, NULL), discards[_i].returned);
 	ck_assert_str_eq(gmem_error_get_system_call(report), "fallocate");
 	ck_assert_int_eq(gmem_error_get_kernel_code(report), discards[_i].kernel);

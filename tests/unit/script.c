@@ -5,48 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include "lib/sys.h"
-#include "script.h"
+#include "script-call.h"
 
 #define MAX_CALLS 4096
 
-enum operation {
-	IOCTL,
-	MMAP,
-	MUNMAP,
-	FALLOCATE,
-	FSTAT,
-	FSTATFS,
-	CLOSE_ON_EXEC,
-	CLOSE,
-	NOW,
-	SLEEP,
-};
-
 static const char *const operation_names[] = {
-	[IOCTL] = "ioctl",	     [MMAP] = "mmap",	[MUNMAP] = "munmap",
-	[FALLOCATE] = "fallocate",   [FSTAT] = "fstat", [FSTATFS] = "fstatfs",
-	[CLOSE_ON_EXEC] = "fcntl",   [CLOSE] = "close", [NOW] = "clock_gettime",
-	[SLEEP] = "clock_nanosleep",
-};
-
-/* All arguments of any operation; what it does not have is 0. */
-struct call {
-	enum operation operation;
-	int fd;
-	uint64_t arguments[4];
-	/* what an ioctl's argument points to, compared byte for byte */
-	unsigned char bytes[sizeof(struct gmem_uapi_attributes)];
-	size_t bytes_size;
-};
-
-struct expected {
-	struct call call;
-	int result;
-	/* what the operation writes: an error offset, address, size, type, time or count */
-	uint64_t output;
-	const struct gmem_uapi_extent *extents;
-	/* what the kernel says is left of a range; size 0 and offset 0 for what the extents say */
-	uint64_t rest_offset, rest_size;
+	[IOCTL] = "ioctl",	     [MMAP] = "mmap",	  [MUNMAP] = "munmap",
+	[FALLOCATE] = "fallocate",   [FSTAT] = "fstat",	  [FSTATFS] = "fstatfs",
+	[CLOSE_ON_EXEC] = "fcntl",   [CLOSE] = "close",	  [NOW] = "clock_gettime",
+	[SLEEP] = "clock_nanosleep", [OPEN] = "open",	  [MEMFD_CREATE] = "memfd_create",
+	[PREAD] = "pread",	     [PWRITE] = "pwrite", [SOCKET] = "socket",
+	[SENDMSG] = "sendmsg",
 };
 
 static struct expected script[MAX_CALLS];
@@ -58,10 +27,12 @@ static size_t expected_calls, made_calls;
  */
 static volatile bool refusing;
 
-static void expect(const struct call *call, int result, uint64_t output)
+struct expected *expect(const struct call *call, int result, uint64_t output)
 {
 	must(expected_calls < MAX_CALLS, "more than %d calls are expected", MAX_CALLS);
-	script[expected_calls++] = (struct expected){ *call, result, output, NULL, 0, 0 };
+	script[expected_calls] =
+		(struct expected){ .call = *call, .result = result, .output = output };
+	return &script[expected_calls++];
 }
 
 static void check_call(const struct call *call, const struct call *expected)
@@ -93,11 +64,6 @@ static struct expected *make(const struct call *call)
 	return &script[made_calls++];
 }
 
-static size_t ioctl_struct_size(unsigned long request)
-{
-	return _IOC_DIR(request) == _IOC_NONE ? 0 : _IOC_SIZE(request);
-}
-
 /* Describes a range by the extents of the script, as the kernel does if they make sense. */
 static void answer_query(struct gmem_uapi_query *query, const struct expected *next)
 {
@@ -121,7 +87,7 @@ static int scripted_ioctl(int fd, unsigned long request, uintptr_t argument)
 	struct call call = { .operation = IOCTL, .fd = fd, .arguments = { request } };
 	struct expected *next;
 
-	call.bytes_size = ioctl_struct_size(request);
+	call.bytes_size = ioctl_struct_size(request, (const void *)argument);
 	/* A struct too big for any request of ours is not the expected one, and is found out. */
 	if (call.bytes_size > sizeof(call.bytes))
 		call.bytes_size = 0;
@@ -137,6 +103,8 @@ static int scripted_ioctl(int fd, unsigned long request, uintptr_t argument)
 		((struct gmem_uapi_attributes *)argument)->error_offset = next->output;
 	if (request == GMEM_UAPI_QUERY && next->extents)
 		answer_query((struct gmem_uapi_query *)argument, next);
+	if (next->result == 0 && next->reply_size)
+		memcpy((void *)argument, next->reply, next->reply_size);
 	return next->result;
 }
 
@@ -210,6 +178,74 @@ static int scripted_sleep(uint64_t nanoseconds)
 	return make(&(struct call){ .operation = SLEEP, .arguments = { nanoseconds } })->result;
 }
 
+static int scripted_open(const char *path, int flags)
+{
+	struct call call = path_call(OPEN, path, (unsigned int)flags);
+
+	return make(&call)->result;
+}
+
+static int scripted_memfd_create(const char *name, unsigned int flags)
+{
+	struct call call = path_call(MEMFD_CREATE, name, flags);
+
+	return make(&call)->result;
+}
+
+static int64_t scripted_pread(int fd, void *buffer, size_t size, uint64_t offset)
+{
+	struct expected *next =
+		make(&(struct call){ .operation = PREAD, .fd = fd, .arguments = { size, offset } });
+
+	if (next->result > 0 && next->reply_size)
+		memcpy(buffer, (const char *)next->reply + offset,
+		       (size_t)next->result < size ? (size_t)next->result : size);
+	return next->result;
+}
+
+/* What is written is compared with what the script has as a reply. */
+static int64_t scripted_pwrite(int fd, const void *buffer, size_t size, uint64_t offset)
+{
+	struct expected *next = make(
+		&(struct call){ .operation = PWRITE, .fd = fd, .arguments = { size, offset } });
+
+	must(!next->reply || (next->reply_size == offset + size &&
+			      !memcmp((const char *)next->reply + offset, buffer, size)),
+	     "other bytes are written than expected");
+	return next->result;
+}
+
+static int scripted_socket(int domain, int type, int protocol)
+{
+	return make(&(struct call){
+			    .operation = SOCKET,
+			    .arguments = { (uint64_t)domain, (uint64_t)type, (uint64_t)protocol } })
+		->result;
+}
+
+static int scripted_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	const struct cmsghdr *control = CMSG_FIRSTHDR(message);
+	int descriptor = -1;
+	struct call call;
+
+	must(flags == MSG_NOSIGNAL, "a message that may kill the program");
+	if (control) {
+		must(control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_RIGHTS &&
+			     control->cmsg_len == CMSG_LEN(sizeof(descriptor)),
+		     "other control data than a descriptor");
+		memcpy(&descriptor, CMSG_DATA(control), sizeof(descriptor));
+	}
+	call = message_call(fd, message->msg_name, message->msg_namelen, message->msg_iov->iov_base,
+			    message->msg_iov->iov_len, descriptor);
+	return make(&call)->result;
+}
+
+static int scripted_process_id(void)
+{
+	return PROCESS_ID;
+}
+
 static uint64_t scripted_page_size(void)
 {
 	return PAGE;
@@ -226,6 +262,13 @@ static const struct gmem_sys scripted = {
 	.close = scripted_close,
 	.now = scripted_now,
 	.sleep = scripted_sleep,
+	.open = scripted_open,
+	.memfd_create = scripted_memfd_create,
+	.pread = scripted_pread,
+	.pwrite = scripted_pwrite,
+	.socket = scripted_socket,
+	.sendmsg = scripted_sendmsg,
+	.process_id = scripted_process_id,
 	.page_size = scripted_page_size,
 };
 
@@ -242,150 +285,6 @@ void script_end(void)
 		      expected_calls, operation_names[script[made_calls].call.operation]);
 	expected_calls = 0;
 	made_calls = 0;
-}
-
-void expect_api_version(int fd, int result)
-{
-	expect(&(struct call){ .operation = IOCTL,
-			       .fd = fd,
-			       .arguments = { GMEM_UAPI_GET_API_VERSION } },
-	       result, 0);
-}
-
-void expect_capability(int fd, uint64_t capability, int result)
-{
-	expect(&(struct call){ .operation = IOCTL,
-			       .fd = fd,
-			       .arguments = { GMEM_UAPI_CHECK_EXTENSION, capability } },
-	       result, 0);
-}
-
-static void expect_struct(int fd, unsigned long request, const void *bytes, int result,
-			  uint64_t output)
-{
-	struct call call = { .operation = IOCTL, .fd = fd, .arguments = { request } };
-
-	call.bytes_size = ioctl_struct_size(request);
-	memcpy(call.bytes, bytes, call.bytes_size);
-	expect(&call, result, output);
-}
-
-void expect_create(int fd, uint64_t size, uint64_t flags, int result)
-{
-	struct gmem_uapi_create request = { .size = size, .flags = flags };
-
-	expect_struct(fd, GMEM_UAPI_CREATE_GUEST_MEMFD, &request, result, 0);
-}
-
-void expect_created(uint64_t size, uint64_t flags, int policies)
-{
-	expect_create(VM_FD, size, flags, GMEM_FD);
-	expect_close_on_exec(GMEM_FD, 0);
-	expect_capability(VM_FD, GMEM_CAP_CONTENT_POLICIES, policies);
-}
-
-void expect_convert(int fd, uint64_t offset, uint64_t size, uint64_t attributes, int result,
-		    uint64_t error_offset)
-{
-	expect_convert_policy(fd, offset, size, attributes, 0, result, error_offset);
-}
-
-void expect_convert_policy(int fd, uint64_t offset, uint64_t size, uint64_t attributes,
-			   uint64_t flags, int result, uint64_t error_offset)
-{
-	struct gmem_uapi_attributes request = {
-		.offset = offset,
-		.size = size,
-		.attributes = attributes,
-		.flags = flags,
-		.error_offset = UINT64_MAX,
-	};
-
-	expect_struct(fd, GMEM_UAPI_SET_ATTRIBUTES, &request, result, error_offset);
-}
-
-void expect_query(uint64_t offset, uint64_t size, uint64_t flags, uint64_t batch, int result,
-		  const struct gmem_uapi_extent *extents, uint64_t count)
-{
-	struct gmem_uapi_query request = {
-		.offset = offset,
-		.size = size,
-		.flags = flags,
-		.nr_extents = batch,
-	};
-
-	expect_struct(GMEM_FD, GMEM_UAPI_QUERY, &request, result, count);
-	script[expected_calls - 1].extents = extents;
-}
-
-void expect_convert_scratch(int fd, uint64_t size, int result)
-{
-	struct gmem_uapi_attributes request = {
-		.size = size,
-		.attributes = GMEM_UAPI_ATTRIBUTE_PRIVATE,
-	};
-
-	expect_struct(fd, GMEM_UAPI_SET_ATTRIBUTES, &request, result, NOT_WRITTEN);
-}
-
-void expect_rest(uint64_t offset, uint64_t size)
-{
-	script[expected_calls - 1].rest_offset = offset;
-	script[expected_calls - 1].rest_size = size;
-}
-
-void expect_mmap(uint64_t size, int protection, int flags, int fd, uint64_t offset, int result,
-		 void *address)
-{
-	expect(&(struct call){ .operation = MMAP,
-			       .fd = fd,
-			       .arguments = { size, (uint64_t)protection, (uint64_t)flags,
-					      offset } },
-	       result, (uintptr_t)address);
-}
-
-void expect_munmap(void *address, uint64_t size, int result)
-{
-	expect(&(struct call){ .operation = MUNMAP, .arguments = { (uintptr_t)address, size } },
-	       result, 0);
-}
-
-void expect_fallocate(int fd, int mode, uint64_t offset, uint64_t size, int result)
-{
-	expect(&(struct call){ .operation = FALLOCATE,
-			       .fd = fd,
-			       .arguments = { (uint64_t)mode, offset, size } },
-	       result, 0);
-}
-
-void expect_fstat(int fd, int result, int64_t size)
-{
-	expect(&(struct call){ .operation = FSTAT, .fd = fd }, result, (uint64_t)size);
-}
-
-void expect_fstatfs(int fd, int result, uint64_t type)
-{
-	expect(&(struct call){ .operation = FSTATFS, .fd = fd }, result, type);
-}
-
-void expect_close_on_exec(int fd, int result)
-{
-	expect(&(struct call){ .operation = CLOSE_ON_EXEC, .fd = fd }, result, 0);
-}
-
-void expect_close(int fd, int result)
-{
-	expect(&(struct call){ .operation = CLOSE, .fd = fd }, result, 0);
-}
-
-void expect_now(uint64_t nanoseconds)
-{
-	expect(&(struct call){ .operation = NOW }, 0, nanoseconds);
-}
-
-void expect_sleep(uint64_t nanoseconds, int result)
-{
-	expect(&(struct call){ .operation = SLEEP, .arguments = { nanoseconds } }, result, 0);
 }
 
 /* The linker sends the library's allocations here: see --wrap in meson.build. */

@@ -18,6 +18,13 @@
 
 #define VM_FD	1000
 #define GMEM_FD 1001
+/** A session, /dev/liveupdate, and whatever else is open. */
+#define SESSION_FD 1003
+#define DEVICE_FD  1004
+#define OTHER_FD   1005
+
+/** What the scripted process has. */
+#define PROCESS_ID 4242
 
 /** Attributes and content policies of requests. */
 #define PRIVATE	 GMEM_UAPI_ATTRIBUTE_PRIVATE
@@ -72,6 +79,29 @@ void expect_close_on_exec(int fd, int result);
 void expect_close(int fd, int result);
 void expect_now(uint64_t nanoseconds);
 void expect_sleep(uint64_t nanoseconds, int result);
+
+/** Live update: what is written on success comes last. */
+void expect_open(const char *path, int flags, int result);
+void expect_session(unsigned long request, int device, const char *name, int result, int fd);
+void expect_session_name(int fd, int result, const char *name);
+/** The question which way a session goes: -E2BIG is out, -EINVAL is in. */
+void expect_direction(int fd, int result);
+void expect_finish(int fd, int result);
+void expect_preserve(int session, int fd, uint64_t token, int result);
+void expect_retrieve(int session, uint64_t token, int result, int fd);
+/** Of GMEM_FD; the answer is kept by the caller. */
+void expect_live_update(uint64_t flags, uint64_t options, int result,
+			const struct gmem_uapi_live_update *answer);
+/** After this answer, if it is EPERM, the library asks whether the file is frozen: not known. */
+void expect_frozen_question(int code);
+void expect_memfd_create(const char *name, unsigned int flags, int result);
+/** The file is all of it, from offset 0 on; NULL: nothing is read, anything may be written. */
+void expect_pread(int fd, size_t size, uint64_t offset, int result, const void *file);
+void expect_pwrite(int fd, size_t size, uint64_t offset, int result, const void *file);
+void expect_socket(int result);
+/** descriptor -1 is none. */
+void expect_message(int fd, const void *address, size_t address_size, const char *text,
+		    int descriptor, int result);
 
 /** The result of a call of the library during which every allocation fails. */
 #define WITHOUT_MEMORY(call) (refuse_allocations(), allow_allocations(call))
