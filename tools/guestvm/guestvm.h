@@ -181,7 +181,8 @@ struct guestvm_result {
 		uint64_t flags; /* GUESTVM_FAULT_PRIVATE */
 		uint64_t gpa;
 		uint64_t size;
-	} fault; /* error is EFAULT, or EHWPOISON for a page lost to a memory error */
+	} fault; /* error is EFAULT, EHWPOISON for a page lost to a memory error, or EPERM
+		  * for one that is absent from a file that is preserved */
 	struct {
 		uint64_t gpa;
 		uint32_t size;

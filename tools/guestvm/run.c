@@ -210,7 +210,7 @@ static int decode(struct guestvm_vcpu *vcpu, int err, struct guestvm_result *res
 		vcpu->pending = PENDING_RESUME;
 		return 0;
 	}
-	if (err == -EFAULT || err == -EHWPOISON) {
+	if (err == -EFAULT || err == -EHWPOISON || err == -EPERM) {
 		if (vcpu->run->exit_reason == GMEM_UAPI_EXIT_MEMORY_FAULT) {
 			res->exit = GUESTVM_MEMORY_FAULT;
 			res->fault.flags = fault->flags;
@@ -219,9 +219,9 @@ static int decode(struct guestvm_vcpu *vcpu, int err, struct guestvm_result *res
 			vcpu->pending = PENDING_RESUME;
 			return 0;
 		}
-	} else if (err) {
-		return err;
 	}
+	if (err && err != -EFAULT && err != -EHWPOISON)
+		return err;
 	if (!err) {
 		switch (vcpu->run->exit_reason) {
 		case KVM_EXIT_HLT:
