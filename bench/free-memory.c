@@ -24,7 +24,7 @@ static int refresh(void)
 	return err;
 }
 
-static int count_free(uint64_t *ret_bytes)
+int free_memory_now(uint64_t *ret_bytes)
 {
 	unsigned long long number, pages = 0;
 	char line[256];
@@ -59,7 +59,7 @@ int free_memory(uint64_t *ret_bytes)
 	for (int i = 0; !err && same < 3; i++) {
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 		usleep(10000);
-		err = count_free(&now);
+		err = free_memory_now(&now);
 		same = now == before ? same + 1 : 0;
 		before = now;
 		if (i == 500)

@@ -12,4 +12,7 @@
  */
 int free_memory(uint64_t *ret_bytes);
 
+/* The same at this moment, whatever is on its way. 0 or the errno of what failed. */
+int free_memory_now(uint64_t *ret_bytes);
+
 #endif

@@ -6,7 +6,7 @@
  * changed, not even the page tables. Needs a kernel with fault injection (the lab's debug flavour)
  * and root.
  */
-#include "kernel.h"
+#include "fault.h"
 #include "pin.h"
 
 #include <errno.h>
@@ -17,14 +17,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DEBUGFS "/sys/kernel/debug/"
-
 enum {
 	PAGES = 64
 };
 #define SIZE (PAGES * PAGE)
 
-static int vm, gmem, nth_file;
+static int vm, gmem;
 static uint8_t *mapped;
 static bool private[PAGES];
 
@@ -37,65 +35,13 @@ static void open_all(void)
 		fill_page(mapped + page * PAGE, page, 1);
 		private[page] = false;
 	}
-	nth_file = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	ck_assert_int_ge(nth_file, 0);
 }
 
 static void close_all(void)
 {
-	close(nth_file);
 	munmap(mapped, SIZE);
 	close(gmem);
 	close(vm);
-}
-
-/* ---- making an allocation fail ---- */
-
-static void write_setting(const char *path, const char *value)
-{
-	int file = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (file < 0 || write(file, value, strlen(value)) < 0)
-		skip_all("%s: %s", path, strerror(errno));
-	close(file);
-}
-
-static void need_fault_injection(void)
-{
-	if (geteuid())
-		skip_all("fault injection needs root");
-	need_debugfs();
-	if (access("/proc/thread-self/fail-nth", W_OK) || access(DEBUGFS "failslab", F_OK))
-		skip_all("this kernel has no fault injection (CONFIG_FAILSLAB): use the debug "
-			 "flavour");
-	/* Allocations that may wait fail as well, and no stack trace is printed for them. */
-	write_setting(DEBUGFS "failslab/ignore-gfp-wait", "N");
-	write_setting(DEBUGFS "failslab/verbose", "0");
-	if (access(DEBUGFS "fail_page_alloc", F_OK))
-		return;
-	write_setting(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N");
-	write_setting(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N");
-	write_setting(DEBUGFS "fail_page_alloc/min-order", "0");
-	write_setting(DEBUGFS "fail_page_alloc/verbose", "0");
-}
-
-/* The next @nth allocation of this thread shall fail. */
-static void fail_at(unsigned int nth)
-{
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%u", nth);
-
-	ck_assert(pwrite(nth_file, text, length, 0) == length);
-}
-
-/* Whether it has; none fails from here on. */
-static bool has_failed(void)
-{
-	char text[16] = "";
-
-	ck_assert(pread(nth_file, text, sizeof(text) - 1, 0) > 0);
-	ck_assert(pwrite(nth_file, "0", 1, 0) == 1);
-	return atoi(text) == 0;
 }
 
 /* ---- conversions ---- */

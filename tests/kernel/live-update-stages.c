@@ -8,6 +8,7 @@
 #include "session.h"
 #include "free-memory.h"
 #include "plan.h"
+#include "stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,26 +33,17 @@ enum {
 
 static uint64_t stage, seed;
 static bool is_last;
-static pid_t holder;
 
 /* ---- what comes in and goes out: sessions are named by case and stage ---- */
 
-static const char *name_of(const char *what, uint64_t from_stage)
-{
-	static char name[GMEM_UAPI_LIVEUPDATE_NAME_SIZE];
-
-	snprintf(name, sizeof(name), "%s-%llu", what, (unsigned long long)from_stage);
-	return name;
-}
-
 static int incoming(const char *what)
 {
-	return old_session(name_of(what, stage - 1));
+	return old_session(stage_session(what, stage - 1));
 }
 
 static int outgoing(const char *what)
 {
-	return new_session(name_of(what, stage));
+	return new_session(stage_session(what, stage));
 }
 
 static int must_retrieve(int session, uint64_t token)
@@ -353,25 +345,14 @@ START_TEST(a_file_is_held_until_its_session_is_finished)
 	must_give(preserve(other, gmem, 1), 0);
 	must_be_frozen(gmem);
 	close(other);
-	must_give(try_retrieve_session(name_of("held", 0)), -ENOENT);
+	must_give(try_retrieve_session(stage_session("held", 0)), -ENOENT);
 }
 END_TEST
 
 /* ---- what is not wanted any more ---- */
 
 #define BIG_PAGES 4096
-
-static uint64_t free_bytes(void)
-{
-	uint64_t bytes;
-
-	must_give(free_memory(&bytes), 0);
-	return bytes;
-}
-
-/* But for what the first use of something took for good. */
-#define must_have_freed(before)                                                                    \
-	ck_assert_uint_ge(free_bytes(), (before) + BIG_PAGES * PAGE / 16 * 15)
+#define BIG_SIZE  (BIG_PAGES * PAGE)
 
 static void send_big(const char *what, bool mixed)
 {
@@ -399,11 +380,11 @@ START_TEST(memory_that_nobody_retrieves_is_freed)
 		if (stage > 1)
 			return;
 		session = incoming(names[i]);
-		before = free_bytes();
+		must_give(free_memory_now(&before), 0);
 		if (i)
 			must_give(finish(session), 0);
 		close(session);
-		must_have_freed(before);
+		must_have_freed(before, BIG_SIZE);
 	}
 }
 END_TEST
@@ -424,9 +405,9 @@ START_TEST(memory_may_come_without_its_vm)
 	finish_and_close(session);
 	must_refuse(gmem, VM_GONE, 0);
 	plan_verify(&plan, gmem, 0);
-	before = free_bytes();
+	must_give(free_memory_now(&before), 0);
 	close(gmem);
-	must_have_freed(before);
+	must_have_freed(before, BIG_SIZE);
 }
 END_TEST
 
@@ -438,7 +419,7 @@ START_TEST(a_killed_holder_cancels_it)
 	pid_t other;
 
 	if (stage) {
-		must_give(try_retrieve_session(name_of("killed", stage - 1)), -ENOENT);
+		must_give(try_retrieve_session(stage_session("killed", stage - 1)), -ENOENT);
 		return;
 	}
 	vm = new_vm(VM_DEFAULT);
@@ -546,57 +527,18 @@ static void add_tests(Suite *suite)
 	tcase_add_test(goes, a_page_that_is_poisoned_late_stops_it);
 }
 
-/* The seed of the first stage is that of all. */
-static void share_seed(void)
-{
-	const char *directory = getenv("GMEM_DIR");
-	char path[4096];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/seed", directory ? directory : ".");
-	file = fopen(path, stage ? "r" : "w");
-	if (!file)
-		skip_all("%s: %s", path, strerror(errno));
-	if (!stage) {
-		seed = test_seed();
-		fprintf(file, "%llu\n", (unsigned long long)seed);
-	} else {
-		unsigned long long number;
-
-		if (fscanf(file, "%llu", &number) != 1)
-			skip_all("%s has no seed", path);
-		seed = number;
-	}
-	fclose(file);
-}
-
-static bool more_kexecs(void)
-{
-	FILE *file = fopen("/proc/cmdline", "r");
-	char line[4096] = "";
-	const char *cycles;
-
-	if (!file || !fgets(line, sizeof(line), file))
-		skip_all("/proc/cmdline: %s", strerror(errno));
-	fclose(file);
-	cycles = strstr(line, "LAB_CYCLES=");
-	return cycles && stage < strtoull(cycles + strlen("LAB_CYCLES="), NULL, 10);
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("live-update-stages");
-	const char *number = getenv("GMEM_STAGE");
 
 	need_in_place();
 	need_live_update();
 	need_debugfs();
-	if (!number)
-		skip_all("this is no live update (GMEM_STAGE)");
-	stage = strtoull(number, NULL, 10);
-	is_last = !more_kexecs();
-	share_seed();
-	holder = start_holder();
+	stage_begin();
+	stage = stage_number();
+	seed = stage_seed();
+	is_last = stage_is_last();
+	start_holder();
 	add_tests(suite);
 	return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include "session.h"
+#include "free-memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,20 @@ void must_be_thawed(int gmem)
 	must_give(set_options(gmem, live_update(gmem).options), 0);
 }
 
+void must_have_freed(uint64_t before, uint64_t size)
+{
+	uint64_t now = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		must_give(free_memory_now(&now), 0);
+		if (now >= before + size / 16 * 15)
+			return;
+		usleep(10000);
+	}
+	ck_abort_msg("%llu KiB of %llu were freed", (unsigned long long)(now - before) / 1024,
+		     (unsigned long long)size / 1024);
+}
+
 /* ---- the holder ---- */
 
 static int to_holder = -1;
@@ -162,7 +177,7 @@ static void receive_for_ever(int from)
 		pause();
 }
 
-pid_t start_holder(void)
+void start_holder(void)
 {
 	int pair[2];
 	pid_t holder;
@@ -183,7 +198,6 @@ pid_t start_holder(void)
 	}
 	close(pair[0]);
 	to_holder = pair[1];
-	return holder;
 }
 
 void keep(int fd)

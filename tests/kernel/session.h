@@ -41,13 +41,19 @@ void must_be_refused(int gmem, uint64_t refusal, uint64_t where);
 void must_be_frozen(int gmem);
 void must_be_thawed(int gmem);
 
+/*
+ * Fails the test unless @size more bytes than @before (free_memory_now()) become free, but for what
+ * the first use of something takes for good. What is freed after a grace period is waited for.
+ */
+void must_have_freed(uint64_t before, uint64_t size);
+
 /* ---- the holder ---- */
 
 /*
- * Starts the process that keep() sends descriptors to, and that keeps them open until it is killed
- * or the kernel is gone. Returns its pid. Before the first test is forked.
+ * Starts the process that keep() sends descriptors to, and that keeps them open until the
+ * kernel is gone. Before the first test is forked.
  */
-pid_t start_holder(void);
+void start_holder(void);
 void keep(int fd);
 
 #endif
