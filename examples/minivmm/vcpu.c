@@ -21,15 +21,18 @@ static void on_signal(int signal)
 
 static int set_cpuid(struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[256];
-	} cpuid = { .head.nent = 256 };
+	const unsigned int entries = 256;
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + entries * sizeof(cpuid->entries[0]));
+	int r = 0;
 
-	if (ioctl(vcpu->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, &cpuid) ||
-	    ioctl(vcpu->fd, KVM_SET_CPUID2, &cpuid))
-		return complain("CPUID", -errno);
-	return 0;
+	if (!cpuid)
+		return complain("CPUID", -ENOMEM);
+	cpuid->nent = entries;
+	if (ioctl(vcpu->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) ||
+	    ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
+		r = complain("CPUID", -errno);
+	free(cpuid);
+	return r;
 }
 
 int vcpu_open(struct vcpu *vcpu, struct vm *vm, unsigned int id)
