@@ -9,11 +9,13 @@
 
 #include "gmemctl.h"
 #include "run.h"
+#include "timeline.h"
 
 struct request {
 	enum output_form form;
 	int verbosity;
 	struct output output;
+	const char *timeline; /* a file's name */
 	int flows;
 	struct flow **flow;
 	char **name;
@@ -110,6 +112,27 @@ static int run_flows(struct request *request)
 	return failed ? EXIT_FAILED : lacking ? EXIT_LACKING : EXIT_OK;
 }
 
+/* Also of a flow that failed: there it is looked at most. */
+static int write_timeline(const struct request *request, int status)
+{
+	FILE *stream = fopen(request->timeline, "we");
+	char title[300];
+	int err;
+
+	if (!stream) {
+		complain("cannot write %s: %s", request->timeline, strerror(errno));
+		return EXIT_FAILED;
+	}
+	snprintf(title, sizeof(title), "%s, line by line", request->flow[0]->name);
+	err = timeline_write(request->output.timeline, title, stream);
+	if (fclose(stream) && !err)
+		err = -errno;
+	if (!err)
+		return status;
+	complain("cannot write %s: %s", request->timeline, strerror(-err));
+	return EXIT_FAILED;
+}
+
 static int list_verbs(void)
 {
 	const struct verb *verb;
@@ -126,9 +149,13 @@ static int list_verbs(void)
 static int read_options(int argc, char **argv, struct request *request)
 {
 	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },	  { "tap", no_argument, NULL, 't' },
-		{ "quiet", no_argument, NULL, 'q' },	  { "verbose", no_argument, NULL, 'v' },
-		{ "list-verbs", no_argument, NULL, 'l' }, { 0 },
+		{ "json", no_argument, NULL, 'j' },
+		{ "tap", no_argument, NULL, 't' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "list-verbs", no_argument, NULL, 'l' },
+		{ "timeline", required_argument, NULL, 'T' },
+		{ 0 },
 	};
 	int option;
 
@@ -148,12 +175,18 @@ static int read_options(int argc, char **argv, struct request *request)
 			break;
 		case 'l':
 			return list_verbs();
+		case 'T':
+			request->timeline = optarg;
+			break;
 		default:
-			return wrong_use(&command_run, "unknown option '%s'", argv[optind - 1]);
+			return wrong_use(&command_run, "unknown option '%s', or it lacks its file",
+					 argv[optind - 1]);
 		}
 	}
 	if (optind == argc)
 		return wrong_use(&command_run, "no flow to run");
+	if (request->timeline && argc - optind > 1)
+		return wrong_use(&command_run, "a timeline is of one flow");
 	request->flows = argc - optind;
 	request->name = argv + optind;
 	return -1;
@@ -172,9 +205,18 @@ static int run(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	output_init(&request.output, request.form, stdout, request.verbosity);
+	if (request.timeline && timeline_new(&request.output.timeline)) {
+		complain("out of memory");
+		free(request.flow);
+		return EXIT_FAILED;
+	}
 	status = read_flows(&request);
-	if (status == EXIT_OK)
+	if (status == EXIT_OK) {
 		status = run_flows(&request);
+		if (request.timeline)
+			status = write_timeline(&request, status);
+	}
+	timeline_free(request.output.timeline);
 	status = finish_output(status);
 	for (int i = 0; i < request.flows; i++)
 		flow_free(request.flow[i]);
@@ -200,6 +242,7 @@ const struct command command_run = {
 		"  --tap         the Test Anything Protocol, a test point for each step\n"
 		"  -q, --quiet   only what fails\n"
 		"  -v, --verbose also durations, and the library's explanation of expected errors\n"
+		"  --timeline FILE  also a picture (SVG): the states of all files after each step\n"
 		"  --list-verbs  the verbs and what they take\n"
 		"\n"
 		"Exit status: 0 all flows passed, 1 one failed, 2 wrong use or a mistake in a flow\n"

@@ -12,6 +12,7 @@
 
 struct outcome;
 struct output;
+struct timeline;
 
 enum output_form {
 	OUTPUT_HUMAN,
@@ -56,9 +57,10 @@ struct output {
 	FILE *stream;
 	int verbosity; /* -1 quiet, 0, 1 verbose */
 	bool colour;
-	bool began;	     /* something was printed */
-	bool blank;	     /* an empty line is due before the next step */
-	unsigned int points; /* TAP: numbered so far */
+	bool began;		   /* something was printed */
+	bool blank;		   /* an empty line is due before the next step */
+	unsigned int points;	   /* TAP: numbered so far */
+	struct timeline *timeline; /* what happens is also kept here, NULL: it is not */
 };
 
 extern const struct output_ops output_human, output_json, output_tap;

@@ -147,7 +147,7 @@ double picture_legend(const struct picture *totals, double x, double y, FILE *st
 	svg_rect(stream, x, y - 7, 7, 14, pale[PICTURE_PRIVATE], NULL);
 	svg_rect(stream, x + 7, y - 7, 7, 14, pale[PICTURE_SHARED], NULL);
 	svg_text(stream, x + 20, y, SVG_START, "#222222", "pale: without memory");
-	return x + 170;
+	return x + 184;
 }
 
 void picture_write_svg(const struct picture *picture, const char *title, FILE *stream)

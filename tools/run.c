@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "run.h"
+#include "timeline.h"
 
 struct run_vm *run_vm(struct flow_run *run, const struct flow_step *step)
 {
@@ -114,6 +115,8 @@ static bool run_step(struct flow_run *run, const struct flow_step *step, struct 
 	outcome_describe(&outcome, got, sizeof(got));
 	outcome_describe_expected(&step->expect, expected, sizeof(expected));
 	output->ops->step(output, &told);
+	if (output->timeline)
+		timeline_step(output->timeline, run, &told);
 	return told.as_expected;
 }
 
@@ -159,6 +162,8 @@ static enum run_result run_steps(struct flow_run *run, struct output *output,
 
 		if (!step->verb->run) {
 			output->ops->say(output, flow, step, step->arg[0].word);
+			if (output->timeline)
+				timeline_say(output->timeline, step, step->arg[0].word);
 			continue;
 		}
 		end->steps++;

@@ -24,14 +24,14 @@ _gmemctl_words() {
 _gmemctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=
 	[[ $COMP_CWORD -eq 1 ]] || command=${COMP_WORDS[1]}
+	if [[ ($command = journal && $current != -*) || ${COMP_WORDS[COMP_CWORD - 1]} =~ ^--(svg|timeline)$ ]]; then
+		compopt -o filenames 2>/dev/null || true
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+	fi
 	if [[ $command = run && $current != -* ]]; then
 		compopt -o filenames 2>/dev/null || true
 		mapfile -t COMPREPLY < <(compgen -f -X '!*.gmem' -- "$current"; compgen -d -- "$current")
-		return
-	fi
-	if [[ ($command = journal && $current != -*) || ${COMP_WORDS[COMP_CWORD - 1]} = --svg ]]; then
-		compopt -o filenames 2>/dev/null || true
-		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$(_gmemctl_words "$command" "${COMP_WORDS[COMP_CWORD - 1]}" "$current")" -- "$current")

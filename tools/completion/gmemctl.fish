@@ -15,6 +15,7 @@ complete -c gmemctl -n 'string match -q -- "-*" (commandline -ct)' -a '(__gmemct
 complete -c gmemctl -n '__fish_seen_subcommand_from probe; and contains -- --vm-type (commandline -opc)[-1]' -a 'default sw-protected sev sev-es snp tdx'
 complete -c gmemctl -n '__fish_seen_subcommand_from explain' -a "(gmemctl explain --list | string replace -rf '^  ([^ ]+) +(.*)' '\$1\t\$2')"
 complete -c gmemctl -n '__fish_seen_subcommand_from seccomp' -a "(gmemctl seccomp | string replace -rf '^([a-z]+): (.*)' '\$1\t\$2')"
-complete -c gmemctl -n '__fish_seen_subcommand_from run' -a '(__fish_complete_suffix .gmem)'
+complete -c gmemctl -n '__fish_seen_subcommand_from run; and not contains -- --timeline (commandline -opc)[-1]' -a '(__fish_complete_suffix .gmem)'
 complete -c gmemctl -n '__fish_seen_subcommand_from journal' -F
 complete -c gmemctl -n '__fish_seen_subcommand_from map; and contains -- --svg (commandline -opc)[-1]' -F
+complete -c gmemctl -n '__fish_seen_subcommand_from run; and contains -- --timeline (commandline -opc)[-1]' -F
