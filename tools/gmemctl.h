@@ -20,8 +20,8 @@ struct command {
 };
 
 /* To add a command: its file, one line here, one in gmemctl.c. */
-extern const struct command command_explain, command_journal, command_map, command_probe,
-	command_run, command_seccomp;
+extern const struct command command_explain, command_journal, command_load, command_map,
+	command_probe, command_run, command_seccomp;
 
 /* "gmemctl: ..." on stderr */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);

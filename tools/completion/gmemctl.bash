@@ -15,6 +15,7 @@ _gmemctl_words() {
 	fi
 	case $1,$2 in
 	,*) "$gmemctl" --help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p' ;;
+	load,--way) printf '%s\n' best plain direct ;;
 	probe,--vm-type) printf '%s\n' default sw-protected sev sev-es snp tdx ;;
 	explain,*) "$gmemctl" explain --list 2>/dev/null | sed -nE 's/^  ([^ ]+) .*/\1/p' ;;
 	seccomp,*) "$gmemctl" seccomp 2>/dev/null | sed -nE 's/^([a-z]+): .*/\1/p' ;;
@@ -24,7 +25,8 @@ _gmemctl_words() {
 _gmemctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} command=
 	[[ $COMP_CWORD -eq 1 ]] || command=${COMP_WORDS[1]}
-	if [[ ($command = journal && $current != -*) || ${COMP_WORDS[COMP_CWORD - 1]} =~ ^--(svg|timeline)$ ]]; then
+	if [[ ($command = journal || $command = load) && $current != -* && ${COMP_WORDS[COMP_CWORD - 1]} != --way ||
+		${COMP_WORDS[COMP_CWORD - 1]} =~ ^--(svg|timeline)$ ]]; then
 		compopt -o filenames 2>/dev/null || true
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return

@@ -19,3 +19,5 @@ complete -c gmemctl -n '__fish_seen_subcommand_from run; and not contains -- --t
 complete -c gmemctl -n '__fish_seen_subcommand_from journal' -F
 complete -c gmemctl -n '__fish_seen_subcommand_from map; and contains -- --svg (commandline -opc)[-1]' -F
 complete -c gmemctl -n '__fish_seen_subcommand_from run; and contains -- --timeline (commandline -opc)[-1]' -F
+complete -c gmemctl -n '__fish_seen_subcommand_from load; and contains -- --way (commandline -opc)[-1]' -a 'best plain direct'
+complete -c gmemctl -n '__fish_seen_subcommand_from load; and not contains -- --way (commandline -opc)[-1]' -F
