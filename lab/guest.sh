@@ -58,8 +58,9 @@ help_live-update() {
 Usage: lab/lab live-update [OPTION...] [--cycles N] -- CMD [ARG...]
 
 Runs CMD with GMEM_STAGE=0, starts the next kernel with kexec, runs CMD with GMEM_STAGE=1 and so on: N kexecs,
-N+1 stages (default: --cycles 1). A process that CMD leaves in the background lives until the kexec. A stage that
-fails ends it. The next kernel is loaded before CMD starts, so CMD may call reboot(KEXEC) itself to see it refused.
+N+1 stages (default: --cycles 1), with GMEM_CYCLES=N in each. A process that CMD leaves in the background lives until
+the kexec. A stage that fails ends it. The next kernel is loaded before CMD starts, so CMD may call reboot(KEXEC) itself
+to see it refused.
 
 HELP
 	help_options

@@ -275,7 +275,7 @@ static void load_next_kernel(const struct job *job)
 static void run_child(const struct job *job, int out, int err)
 {
 	struct winsize size = { 0 };
-	char stage[32];
+	char text[32];
 	sigset_t none;
 	int in;
 
@@ -298,8 +298,10 @@ static void run_child(const struct job *job, int out, int err)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	environ = job->env;
 	if (job->cycles) {
-		snprintf(stage, sizeof(stage), "%ld", job->stage);
-		setenv("GMEM_STAGE", stage, 1);
+		snprintf(text, sizeof(text), "%ld", job->stage);
+		setenv("GMEM_STAGE", text, 1);
+		snprintf(text, sizeof(text), "%ld", job->cycles);
+		setenv("GMEM_CYCLES", text, 1);
 	}
 	if (chdir(job->cwd)) {
 		dprintf(STDERR_FILENO, "lab: cannot enter %s: %s\n", job->cwd, strerror(errno));
