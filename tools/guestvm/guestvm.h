@@ -72,6 +72,12 @@ struct guestvm_options {
 	 * no_hypercall_exit.
 	 */
 	bool irqchip;
+	/*
+	 * vm_fd is a VM of the type above that has no vCPUs and slots, as one that comes out of a
+	 * live update. It belongs to the guestvm once that is made.
+	 */
+	bool adopt;
+	int vm_fd;
 };
 
 /*

@@ -250,20 +250,33 @@ static bool cpu_has_vmmcall(void)
 	       ebx == 0x6f677948 /* Hygon; GCC's cpuid.h does not name it */;
 }
 
-static int make_vm(struct guestvm *vm, const struct guestvm_options *opt, const char **reterr_step)
+static int create_vm(struct guestvm *vm, const struct guestvm_options *opt,
+		     const char **reterr_step)
 {
-	int err;
+	int err = vm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, GMEM_CAP_VM_TYPES);
 
-	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (vm->kvm_fd < 0)
-		return step_failed(reterr_step, "open /dev/kvm", -errno);
-	err = vm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, GMEM_CAP_VM_TYPES);
 	if (opt->type && (opt->type > 31 || err < 0 || !(err & (1 << opt->type))))
 		return step_failed(reterr_step, "KVM_CAP_VM_TYPES", -EOPNOTSUPP);
 	err = vm_ioctl(vm->kvm_fd, KVM_CREATE_VM, opt->type);
 	if (err < 0)
 		return step_failed(reterr_step, "KVM_CREATE_VM", err);
 	vm->vm_fd = err;
+	return 0;
+}
+
+static int make_vm(struct guestvm *vm, const struct guestvm_options *opt, const char **reterr_step)
+{
+	int err = 0;
+
+	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (vm->kvm_fd < 0)
+		return step_failed(reterr_step, "open /dev/kvm", -errno);
+	if (opt->adopt)
+		vm->vm_fd = opt->vm_fd;
+	else
+		err = create_vm(vm, opt, reterr_step);
+	if (err)
+		return err;
 	set_cloexec(vm->vm_fd);
 	/* Intel CPUs without unrestricted guests need a place for a TSS; the rest ignores it. */
 	err = vm_ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000);
@@ -329,6 +342,8 @@ int guestvm_create(const struct guestvm_options *opt, struct guestvm **ret_vm,
 	}
 	err = make_vm(vm, opt, reterr_step);
 	if (err) {
+		if (opt->adopt)
+			vm->vm_fd = -1; /* still the caller's */
 		guestvm_destroy(vm);
 		return err;
 	}
