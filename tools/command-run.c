@@ -9,6 +9,7 @@
 
 #include "gmemctl.h"
 #include "run.h"
+#include "stages.h"
 #include "timeline.h"
 
 struct request {
@@ -97,19 +98,69 @@ static int read_flows(struct request *request)
 	return status;
 }
 
-static int run_flows(struct request *request)
+static int cannot_begin(int err)
+{
+	if (err == -ESTALE)
+		complain("the stage before this one has not ended, or it ran other flows");
+	else
+		complain("cannot read what the stage before has left in GMEM_DIR: %s",
+			 strerror(-err));
+	return EXIT_FAILED;
+}
+
+/* A stage that is not the last one says that all is well, so that the kernel is replaced. */
+static int end_stage(struct request *request, const struct stages *stages, bool failed)
 {
 	struct output *output = &request->output;
-	bool failed = false, lacking = false;
+	bool last = failed || !stages_go_on(stages, request->flow), lacking = false;
+	int err;
 
-	for (int i = 0; i < request->flows; i++) {
-		enum run_result result = flow_run(request->flow[i], output);
-
-		failed |= result == RUN_FAILED;
-		lacking |= result == RUN_LACKING;
+	if (last)
+		output->ops->finish(output);
+	err = stages_end(stages, output->points);
+	if (err) {
+		complain("cannot write to GMEM_DIR what the next stage has to know: %s",
+			 strerror(-err));
+		return EXIT_FAILED;
 	}
-	output->ops->finish(output);
-	return failed ? EXIT_FAILED : lacking ? EXIT_LACKING : EXIT_OK;
+	for (size_t i = 0; i < stages->flows; i++)
+		lacking |= stages->skipped[i];
+	return failed ? EXIT_FAILED : last && lacking ? EXIT_LACKING : EXIT_OK;
+}
+
+static int run_stage(struct request *request, struct stages *stages)
+{
+	struct output *output = &request->output;
+	bool failed = false, any = false;
+
+	if (stages->number) {
+		output->began = true;
+		output->points = stages->points;
+	}
+	for (size_t i = 0; i < stages->flows; i++) {
+		enum run_result result;
+
+		if (!stages_has(stages, request->flow[i], i))
+			continue;
+		any = true;
+		result = flow_run(request->flow[i], stages->number, output);
+		failed |= result == RUN_FAILED;
+		stages->skipped[i] = result == RUN_LACKING;
+	}
+	/* the kernel was replaced more often than flows want: all was told before */
+	if (!any && stages->number)
+		return stages_end(stages, output->points) ? EXIT_FAILED : EXIT_OK;
+	return end_stage(request, stages, failed);
+}
+
+static int run_flows(struct request *request)
+{
+	struct stages stages;
+	int err = stages_begin(&stages, request->flow, (size_t)request->flows), status;
+
+	status = err ? cannot_begin(err) : run_stage(request, &stages);
+	stages_free(&stages);
+	return status;
 }
 
 /* Also of a flow that failed: there it is looked at most. */

@@ -26,6 +26,28 @@ uint64_t flow_number(const struct flow_step *step, const char *key, uint64_t fal
 	return arg ? arg->number : fallback;
 }
 
+bool flow_updates(const struct flow_step *step)
+{
+	return step->verb->updates && !flow_arg(step, "refused");
+}
+
+void flow_stage(const struct flow *flow, size_t stage, size_t *ret_first, size_t *ret_end)
+{
+	size_t at = 0;
+
+	*ret_first = 0;
+	for (size_t i = 0; i < flow->steps; i++) {
+		if (!flow_updates(&flow->step[i]))
+			continue;
+		if (at++ == stage) {
+			*ret_end = i + 1;
+			return;
+		}
+		*ret_first = i + 1;
+	}
+	*ret_end = flow->steps;
+}
+
 /*
  * The first words of all verbs, or the second words of those that begin with first; each once, as
  * tables have them together.
@@ -87,6 +109,11 @@ static int attach(struct flow_reader *reader, struct flow *flow, const struct fl
 	if (!before || !before->verb->run)
 		return flow_mistake(reader->mistake, line->line, 1,
 				    "expected a step before this line whose outcome it tells");
+	if (flow_updates(before))
+		return flow_mistake(reader->mistake, line->line, 1,
+				    "expected a step: what comes after line %u is another kernel "
+				    "(for one that is refused: live-update refused ERRNO)",
+				    before->line);
 	if (before->expect.line)
 		return flow_mistake(reader->mistake, line->line, 1,
 				    "line %u tells already what to expect of line %u",
@@ -146,9 +173,15 @@ static int parse_line(struct flow_reader *reader, struct flow *flow, const struc
 	if (step.verb->expect)
 		return attach(reader, flow, &step);
 	err = grow(flow, room);
-	if (!err)
-		flow->step[flow->steps++] = step;
-	return err;
+	if (err)
+		return err;
+	flow->step[flow->steps++] = step;
+	if (flow_updates(&step)) {
+		flow->updates++;
+		for (size_t i = 0; i < flow->objects; i++)
+			flow->object[i].ended = true;
+	}
+	return 0;
 }
 
 int flow_parse(const char *name, const char *text, size_t size, struct flow **ret_flow,

@@ -30,7 +30,7 @@ struct part {
 
 static const char *const object_kinds[FLOW_OBJECT_KINDS] = {
 	[FLOW_VM] = "vm",   [FLOW_FILE] = "file",	[FLOW_MAPPING] = "mapping",
-	[FLOW_PIN] = "pin", [FLOW_PROCESS] = "process",
+	[FLOW_PIN] = "pin", [FLOW_PROCESS] = "process", [FLOW_SESSION] = "session",
 };
 
 const char *flow_object_kind_name(enum flow_object_kind kind)
@@ -418,7 +418,7 @@ static int settle_vm(struct matcher *m, const char *syntax)
 
 	/* without a name it is the VM that was made last */
 	for (size_t i = flow->objects; m->step->vm == SIZE_MAX && i-- > 0;)
-		if (flow->object[i].kind == FLOW_VM)
+		if (flow->object[i].kind == FLOW_VM && !flow->object[i].ended)
 			m->step->vm = i;
 	if (m->step->vm == SIZE_MAX && strstr(syntax, "[vm "))
 		return flow_mistake(m->reader->mistake, m->line->number, m->line->word[0].column,

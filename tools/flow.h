@@ -28,6 +28,7 @@ enum flow_object_kind {
 	FLOW_MAPPING,
 	FLOW_PIN,
 	FLOW_PROCESS,
+	FLOW_SESSION,
 	FLOW_OBJECT_KINDS
 };
 
@@ -101,6 +102,8 @@ struct flow {
 	size_t summaries;
 	struct flow_step *step;
 	size_t steps;
+	size_t updates; /* steps at which the kernel is replaced: the flow goes on in the next stage
+			 */
 	struct flow_object *object;
 	size_t objects;
 	char *words; /* memory of all words and lines */
@@ -123,6 +126,11 @@ void flow_free(struct flow *flow);
 
 /* Put a question mark for every byte that is not printable UTF-8. */
 void flow_make_printable(char *text);
+
+/* Whether the kernel is replaced at a step, and with it all that the flow has made. */
+bool flow_updates(const struct flow_step *step);
+/* The steps from here on of a stage: the first one, and the one after the last. */
+void flow_stage(const struct flow *flow, size_t stage, size_t *ret_first, size_t *ret_end);
 
 /* The argument of a key, NULL if the step does not have it. */
 const struct flow_arg *flow_arg(const struct flow_step *step, const char *key);

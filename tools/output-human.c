@@ -37,14 +37,23 @@ static void put_lines(FILE *stream, const char *text)
 	}
 }
 
+/* Which part of a flow this is. */
+static void put_stage(struct output *output, const struct flow *flow)
+{
+	if (flow->updates)
+		fprintf(output->stream, ", stage %zu of 0 to %zu", output->stage, flow->updates);
+}
+
 static void begin(struct output *output, const struct flow *flow)
 {
 	char code[8];
 
 	if (output->verbosity < 0)
 		return;
-	fprintf(output->stream, "%s%s%s%s\n", output->began ? "\n" : "", colour(output, BOLD, code),
+	fprintf(output->stream, "%s%s%s%s", output->began ? "\n" : "", colour(output, BOLD, code),
 		flow->name, plain(output));
+	put_stage(output, flow);
+	fputc('\n', output->stream);
 	for (size_t i = 0; i < flow->summaries; i++)
 		fprintf(output->stream, "  %s\n", flow->summary[i]);
 	output->began = true;
@@ -124,6 +133,7 @@ static void end(struct output *output, const struct output_end *told)
 	fprintf(output->stream, "%s%s%s%s: %s", output->verbosity < 0 ? "" : "\n",
 		colour(output, passed ? GREEN : RED, code), told->result, plain(output),
 		told->flow->name);
+	put_stage(output, told->flow);
 	if (told->reason)
 		fprintf(output->stream, ": %s\n", told->reason);
 	else

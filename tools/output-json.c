@@ -42,6 +42,15 @@ static void number(struct output *output, const char *name, uint64_t value)
 	fprintf(output->stream, ",\"%s\":%llu", name, (unsigned long long)value);
 }
 
+/* Of a flow that has more than one. */
+static void stage(struct output *output, const struct flow *flow)
+{
+	if (!flow->updates)
+		return;
+	number(output, "stage", output->stage);
+	number(output, "stages", flow->updates + 1);
+}
+
 static void begin(struct output *output, const struct flow *flow)
 {
 	open_event(output, "begin", flow);
@@ -51,6 +60,7 @@ static void begin(struct output *output, const struct flow *flow)
 		output_json_string(output->stream, flow->summary[i]);
 	}
 	fputc(']', output->stream);
+	stage(output, flow);
 	close_event(output);
 }
 
@@ -97,6 +107,7 @@ static void end(struct output *output, const struct output_end *told)
 	member(output, "result", told->result);
 	member(output, "reason", told->reason);
 	number(output, "steps", told->steps);
+	stage(output, told->flow);
 	number(output, "duration_ns", told->duration_ns);
 	close_event(output);
 }

@@ -29,6 +29,8 @@ static void begin(struct output *output, const struct flow *flow)
 	put_version(output);
 	fputs("# ", output->stream);
 	put(output->stream, flow->name);
+	if (flow->updates)
+		fprintf(output->stream, ", stage %zu of 0 to %zu", output->stage, flow->updates);
 	fputc('\n', output->stream);
 	for (size_t i = 0; i < flow->summaries; i++)
 		fprintf(output->stream, "# %s\n", flow->summary[i]);

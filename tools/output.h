@@ -48,7 +48,7 @@ struct output_ops {
 	/* instead of everything else, if a flow has a mistake: people read it on stderr */
 	void (*mistake)(struct output *output, const char *name,
 			const struct flow_mistake *mistake);
-	/* after the last flow */
+	/* after the last flow, in the last stage */
 	void (*finish)(struct output *output);
 };
 
@@ -59,6 +59,7 @@ struct output {
 	bool colour;
 	bool began;		   /* something was printed */
 	bool blank;		   /* an empty line is due before the next step */
+	size_t stage;		   /* of the flow: so many kernels were replaced before */
 	unsigned int points;	   /* TAP: numbered so far */
 	struct timeline *timeline; /* what happens is also kept here, NULL: it is not */
 };

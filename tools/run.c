@@ -25,6 +25,13 @@ struct run_mapping *run_mapping(struct flow_run *run, const struct flow_step *st
 	return &run->object[flow_number(step, key, 0)].mapping;
 }
 
+struct run_session *run_session(struct flow_run *run, const struct flow_step *step)
+{
+	const char *key = flow_arg(step, "session") ? "session" : "name"; /* of a new one */
+
+	return &run->object[flow_number(step, key, 0)].session;
+}
+
 struct run_slot *run_find_slot(struct flow_run *run, size_t vm, uint64_t gpa, uint64_t size)
 {
 	for (size_t i = 0; i < run->slots; i++) {
@@ -58,6 +65,8 @@ static bool object_made(const struct flow_run *run, size_t index)
 		return object->mapping.address;
 	case FLOW_PROCESS:
 		return object->process.pid > 0;
+	case FLOW_SESSION:
+		return object->session.session;
 	case FLOW_PIN: /* "release" may have let it go: verbs know */
 	case FLOW_OBJECT_KINDS:
 		break;
@@ -123,8 +132,8 @@ static bool run_step(struct flow_run *run, const struct flow_step *step, struct 
 /* In the order in which they hold on to each other. */
 static void release_all(struct flow_run *run)
 {
-	static const enum flow_object_kind order[] = { FLOW_PROCESS, FLOW_PIN, FLOW_MAPPING,
-						       FLOW_FILE, FLOW_VM };
+	static const enum flow_object_kind order[] = { FLOW_PROCESS, FLOW_SESSION, FLOW_PIN,
+						       FLOW_MAPPING, FLOW_FILE,	   FLOW_VM };
 
 	for (size_t i = 0; i < run->slots; i++)
 		if (run->slot[i].view)
@@ -137,6 +146,8 @@ static void release_all(struct flow_run *run)
 				continue;
 			if (order[pass] == FLOW_PROCESS)
 				process_end(&object->process);
+			else if (order[pass] == FLOW_SESSION)
+				run_release_session(&object->session);
 			else if (order[pass] == FLOW_PIN)
 				pin_free(object->pin);
 			else if (order[pass] == FLOW_MAPPING && object->mapping.address)
@@ -156,8 +167,10 @@ static enum run_result run_steps(struct flow_run *run, struct output *output,
 				 struct progress *progress, struct output_end *end)
 {
 	const struct flow *flow = run->flow;
+	size_t first, last;
 
-	for (size_t i = 0; i < flow->steps; i++) {
+	flow_stage(flow, output->stage, &first, &last);
+	for (size_t i = first; i < last; i++) {
 		const struct flow_step *step = &flow->step[i];
 
 		if (!step->verb->run) {
@@ -173,7 +186,7 @@ static enum run_result run_steps(struct flow_run *run, struct output *output,
 	return RUN_PASSED;
 }
 
-enum run_result flow_run(const struct flow *flow, struct output *output)
+enum run_result flow_run(const struct flow *flow, size_t stage, struct output *output)
 {
 	static const char *const results[] = { "passed", "failed", "skipped" };
 	struct flow_run run = { .flow = flow };
@@ -183,6 +196,7 @@ enum run_result flow_run(const struct flow *flow, struct output *output)
 	char reason[1000];
 	uint64_t start = now_ns();
 
+	output->stage = stage;
 	output->ops->begin(output, flow);
 	result = flow_lacks(flow, reason, sizeof(reason));
 	if (result != RUN_PASSED) {

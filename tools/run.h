@@ -22,6 +22,8 @@ struct run_vm {
 struct run_file {
 	struct gmem *gmem;
 	size_t vm;
+	size_t session; /* that it is preserved in or came out of, SIZE_MAX: none */
+	uint64_t token; /* there */
 };
 
 struct run_mapping {
@@ -37,6 +39,12 @@ struct run_process {
 	int socket;
 };
 
+/* A session of a live update. */
+struct run_session {
+	struct gmem_session *session;
+	struct gmem_blob *blob; /* what goes with it or came with it, NULL if nothing came */
+};
+
 /* What stands behind flow->object[i]. */
 union run_object {
 	struct run_vm vm;
@@ -44,6 +52,7 @@ union run_object {
 	struct run_mapping mapping;
 	struct pin *pin;
 	struct run_process process;
+	struct run_session session;
 };
 
 struct run_slot {
@@ -96,6 +105,14 @@ struct run_mapping *run_mapping(struct flow_run *run, const struct flow_step *st
 				const char *key);
 /* The slot that has [gpa, gpa + size) of a VM, NULL if no slot has all of it. */
 struct run_slot *run_find_slot(struct flow_run *run, size_t vm, uint64_t gpa, uint64_t size);
+
+/* Close a session; what is empty already is fine (verb-preserve.c). */
+void run_release_session(struct run_session *session);
+struct run_session *run_session(struct flow_run *run, const struct flow_step *step);
+
+/* Bind a slot, whose view is not made yet, and keep it; false: the outcome says why not
+ * (verb-vm.c). */
+bool run_bind_slot(struct flow_run *run, const struct run_slot *wanted, struct outcome *outcome);
 
 /* Run a step in this process; it may turn out that what it works on has not been made. */
 void run_alone(struct flow_run *run, const struct flow_step *step, struct outcome *outcome);
@@ -170,8 +187,11 @@ enum run_result {
 	RUN_LACKING, /* the kernel or the build lacks something: nothing was done */
 };
 
-/* Run one flow. */
-enum run_result flow_run(const struct flow *flow, struct output *output);
+/* Run what a flow has for a stage, which it must have. output->stage says so to the outputs. */
+enum run_result flow_run(const struct flow *flow, size_t stage, struct output *output);
+
+/* The type of a VM of the flow, also of one that is retrieved (lacking.c). */
+uint64_t flow_vm_type(const struct flow *flow, size_t vm);
 
 /*
  * Whether a flow can run here: RUN_PASSED, or RUN_LACKING with what is missing and which line wants

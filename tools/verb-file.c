@@ -26,6 +26,7 @@ static void run_file_verb(struct flow_run *run, const struct flow_step *step,
 	int err;
 
 	file->vm = step->vm;
+	file->session = SIZE_MAX;
 	err = gmem_create(guestvm_vm_fd(run_vm(run, step)->vm), size, &options, &file->gmem,
 			  run->report);
 	if (err) {

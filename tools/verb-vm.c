@@ -51,21 +51,45 @@ static struct run_slot *add_slot(struct flow_run *run)
 	return &slots[run->slots];
 }
 
-static void run_slot_verb(struct flow_run *run, const struct flow_step *step,
-			  struct outcome *outcome)
+bool run_bind_slot(struct flow_run *run, const struct run_slot *wanted, struct outcome *outcome)
 {
-	struct run_file *file = run_file(run, step, "file");
-	uint64_t file_size = gmem_get_size(file->gmem);
-	uint64_t offset = flow_number(step, "offset", 0);
+	const struct run_file *file = &run->object[wanted->file].file;
 	struct run_slot *slot = add_slot(run);
-	char range[64], gpas[64];
 	int err;
 
 	if (!slot) {
 		outcome_broken(outcome, "out of memory");
-		return;
+		return false;
 	}
-	*slot = (struct run_slot){
+	*slot = *wanted;
+	/* The host's address of the slot has to be the same memory: KVM's own accesses use it. */
+	if (gmem_is_mappable(file->gmem)) {
+		err = gmem_map(file->gmem, slot->offset, slot->size, NULL, &slot->view,
+			       run->report);
+		if (err) {
+			outcome_failed(outcome, run, err);
+			return false;
+		}
+	}
+	err = guestvm_set_slot(run->object[slot->vm].vm.vm,
+			       &(struct guestvm_slot){ slot->number, slot->gpa, slot->size,
+						       gmem_get_fd(file->gmem), slot->offset,
+						       (uintptr_t)slot->view });
+	if (err) {
+		gmem_unmap(slot->view, slot->size, NULL);
+		outcome_call_failed(outcome, "KVM_SET_USER_MEMORY_REGION2", err);
+		return false;
+	}
+	run->slots++;
+	return true;
+}
+
+static void run_slot_verb(struct flow_run *run, const struct flow_step *step,
+			  struct outcome *outcome)
+{
+	uint64_t file_size = gmem_get_size(run_file(run, step, "file")->gmem);
+	uint64_t offset = flow_number(step, "offset", 0);
+	const struct run_slot slot = {
 		.vm = step->vm,
 		.number = (uint32_t)flow_number(step, "slot", 0),
 		.gpa = flow_number(step, "gpa", 0),
@@ -73,31 +97,17 @@ static void run_slot_verb(struct flow_run *run, const struct flow_step *step,
 		.file = flow_number(step, "file", 0),
 		.offset = offset,
 	};
-	if (!slot->size) {
+	char range[64], gpas[64];
+
+	if (!slot.size) {
 		outcome_broken(outcome, "the slot is empty: the file has 0x%llx bytes",
 			       (unsigned long long)file_size);
 		return;
 	}
-	/* The host's address of the slot has to be the same memory: KVM's own accesses use it. */
-	if (gmem_is_mappable(file->gmem)) {
-		err = gmem_map(file->gmem, offset, slot->size, NULL, &slot->view, run->report);
-		if (err) {
-			outcome_failed(outcome, run, err);
-			return;
-		}
-	}
-	err = guestvm_set_slot(run_vm(run, step)->vm,
-			       &(struct guestvm_slot){ slot->number, slot->gpa, slot->size,
-						       gmem_get_fd(file->gmem), offset,
-						       (uintptr_t)slot->view });
-	if (err) {
-		gmem_unmap(slot->view, slot->size, NULL);
-		outcome_call_failed(outcome, "KVM_SET_USER_MEMORY_REGION2", err);
+	if (!run_bind_slot(run, &slot, outcome))
 		return;
-	}
-	run->slots++;
-	output_range(range, sizeof(range), offset, slot->size);
-	output_range(gpas, sizeof(gpas), slot->gpa, slot->size);
+	output_range(range, sizeof(range), offset, slot.size);
+	output_range(gpas, sizeof(gpas), slot.gpa, slot.size);
 	outcome_done(outcome, "guest-physical %s is %s of %s", gpas, range,
 		     flow_arg(step, "file")->word);
 }
@@ -130,7 +140,7 @@ static void run_unslot(struct flow_run *run, const struct flow_step *step, struc
 
 static const unsigned int requirements[] = {
 	NEED_FILE,	NEED_MAP, NEED_INIT_SHARED, NEED_IN_PLACE, NEED_CONVERT,
-	NEED_HYPERCALL, NEED_PIN, NEED_POLICY,	    NEED_QUERY,
+	NEED_HYPERCALL, NEED_PIN, NEED_POLICY,	    NEED_QUERY,	   NEED_PRESERVE,
 };
 
 static unsigned int require_needs(const struct flow_step *step)
@@ -156,7 +166,7 @@ const struct verb verbs_vm[] = {
 	{
 		.name = "require",
 		.syntax =
-			"{what:create|map|init-shared|in-place|convert|hypercall|pin|policy|query} [vm <vm:vm>]",
+			"{what:create|map|init-shared|in-place|convert|hypercall|pin|policy|query|live-update} [vm <vm:vm>]",
 		.help = "skip the flow where the kernel does not offer this to the VM",
 		.more_needs = require_needs,
 		.run = run_require,

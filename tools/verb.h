@@ -16,7 +16,7 @@
  *   pattern           "zero", "value N" or "seed N"
  *   type              a VM type: "default", "sw-protected" or a number
  *   text              "in quotes"
- *   vm file mapping pin process    an object that an earlier line made
+ *   vm file mapping pin process session    an object that an earlier line made
  *   new-vm new-file ...            a name for an object made here
  *   end-file end-mapping ...       an object released here
  *
@@ -42,7 +42,11 @@ enum need {
 	NEED_IMITATE = 1 << 7,	   /* kvm.gmem_imitate can be set */
 	NEED_POLICY = 1 << 8,	   /* GMEM_FEATURE_POLICY */
 	NEED_QUERY = 1 << 9,	   /* GMEM_FEATURE_QUERY */
-	NEEDS = 10
+	NEED_PRESERVE = 1 << 10,   /* GMEM_FEATURE_LIVE_UPDATE */
+	NEED_MIXED = 1 << 11,	   /* GMEM_FEATURE_LIVE_UPDATE_MIXED */
+	NEED_SESSION = 1 << 12,	   /* /dev/liveupdate can be opened */
+	NEED_STAGES = 1 << 13,	   /* the kernel is replaced under gmemctl, as the lab does it */
+	NEEDS = 14
 };
 
 struct verb {
@@ -58,6 +62,8 @@ struct verb {
 	void (*run)(struct flow_run *run, const struct flow_step *step, struct outcome *outcome);
 	/* for the forms of "expect": what they set in the step before; then run is not called */
 	void (*expect)(const struct flow_step *line, struct flow_expect *expect);
+	/* the kernel is replaced here, unless the argument "refused" is there */
+	bool updates;
 };
 
 /* The tables, each ended by an entry without a name (verbs.c). */
@@ -72,6 +78,8 @@ extern const struct verb verbs_process[];
 extern const struct verb verbs_imitate[];
 extern const struct verb verbs_raw[];
 extern const struct verb verbs_level[];
+extern const struct verb verbs_preserve[];
+extern const struct verb verbs_retrieve[];
 extern const struct verb verbs_expect[];
 
 /*

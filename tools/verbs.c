@@ -7,8 +7,9 @@
 #include "verb.h"
 
 const struct verb *const verb_tables[] = {
-	verbs_vm,      verbs_file,    verbs_host,  verbs_guest, verbs_request, verbs_pin,
-	verbs_process, verbs_imitate, verbs_level, verbs_raw,	verbs_expect,  NULL,
+	verbs_vm,	verbs_file,    verbs_host,    verbs_guest, verbs_request,
+	verbs_pin,	verbs_process, verbs_imitate, verbs_level, verbs_preserve,
+	verbs_retrieve, verbs_raw,     verbs_expect,  NULL,
 };
 
 const struct verb *verb_at(size_t n)

@@ -118,6 +118,22 @@ static const struct {
 	{ FILE_ "raw convert ram 0 4K\n", 3, 21, "expected attributes, a number" },
 	{ FILE_ "raw convert ram 0 4K 8 on fire\n", 3, 27, "expected file|vm|kvm|vcpu|pipe|" },
 	{ FILE_ "raw convert ram 0 4K 8 in 7\n", 3, 24, "one of the options flags, reserved, " },
+	{ VM "session g\n", 2, 9, "line 1 gave it to a VM" },
+	{ VM "preserve g s 1\n", 2, 10, "one of vm, file, blob after 'preserve', got 'g'" },
+	{ VM "preserve vm g s 1\n", 2, 15, "the name of a session (there is none here), got 's'" },
+	{ FILE_ "session s\npreserve file ram s\n", 4, 20, "expected token, a number" },
+	{ FILE_ "session s\npreserve file ram s 1 private\n", 4, 23, "one of the options mixed" },
+	{ VM "session s\nunpreserve s\npreserve vm g s 1\n", 4, 15, "there is none here" },
+	{ VM "live-update\nguest read 0\n", 3, 1, "expected a 'vm' line before this one" },
+	{ FILE_ "live-update\nclose ram\n", 4, 7, "the name of a file (there is none here)" },
+	{ VM "session s\nlive-update\nfinish s\n", 4, 8, "there is none here" },
+	{ VM "live-update\nexpect error ENOENT\n", 3, 1,
+	  "what comes after line 2 is another kernel" },
+	{ VM "live-update refused\nexpect error ENOENT\nguest read 0\n", 0, 0, NULL },
+	{ VM "live-update soon\n", 2, 13, "one of the options refused, got 'soon'" },
+	{ "retrieve session s\nretrieve vm g s 1 vcpus 65\n", 2, 1, "expected 1 to 64 vCPUs" },
+	{ "retrieve session s\nretrieve file ram s 1\nslot 0 ram at 0\n", 3, 1,
+	  "expected a 'vm' line" },
 	{ VM "guest fill 1G 7 zero\n", 2, 1, "multiples of 8" },
 	{ VM "guest check 8G 8 zero\n", 2, 1, "below 8 GiB" },
 	{ VM "guest share 1G 100\n", 2, 1, "a multiple of 4K" },
@@ -292,6 +308,27 @@ START_TEST(a_released_name_is_free_again)
 }
 END_TEST
 
+START_TEST(a_live_update_ends_a_stage_and_all_names)
+{
+	size_t first, end;
+
+	ck_assert_int_eq(parse(FILE_ "session s\nlive-update refused\nexpect error ENOENT\n"
+				     "live-update\n" FILE_ "live-update\nsay \"x\"\n"),
+			 0);
+	ck_assert_uint_eq(flow->updates, 2);
+	flow_stage(flow, 0, &first, &end);
+	ck_assert(first == 0 && end == 5);
+	flow_stage(flow, 1, &first, &end);
+	ck_assert(first == 5 && end == 8);
+	ck_assert_uint_eq(flow->step[6].vm, 3);
+	flow_stage(flow, 2, &first, &end);
+	ck_assert(first == 8 && end == 9);
+	ck_assert_int_eq(parse(VM), 0);
+	flow_stage(flow, 0, &first, &end);
+	ck_assert(!flow->updates && first == 0 && end == 1);
+}
+END_TEST
+
 START_TEST(the_comment_at_the_top_is_the_summary)
 {
 	ck_assert_int_eq(parse("# SPDX-License-Identifier: MIT\n# One.\n\n#  Zwei: \xc3\xa4.\n" VM
@@ -375,6 +412,7 @@ int main(void)
 	tcase_add_test(tcase, a_query_expects_a_state_or_extents);
 	tcase_add_test(tcase, a_name_means_the_vm_it_belongs_to);
 	tcase_add_test(tcase, a_released_name_is_free_again);
+	tcase_add_test(tcase, a_live_update_ends_a_stage_and_all_names);
 	tcase_add_test(tcase, the_comment_at_the_top_is_the_summary);
 	tcase_add_test(tcase, the_name_of_a_flow_is_made_printable);
 	tcase_add_test(tcase, limits_hold);
