@@ -114,6 +114,12 @@ struct gmem_uapi_conversion {
 #define GMEM_UAPI_CONVERT_STOP (1ULL << 0) /* those after the first failure: -ECANCELED */
 #define GMEM_UAPI_CONVERT      _IOWR(GMEM_KVMIO, 0xfa, struct gmem_uapi_conversion)
 
+/* What the kernel tells of conversions: a mask of lines in fdinfo and events. With our series only.
+ */
+#define GMEM_CAP_STATS		    0x676d0004UL
+#define GMEM_UAPI_STATS_FDINFO	    (1ULL << 0)
+#define GMEM_UAPI_STATS_TRACEPOINTS (1ULL << 1)
+
 /* KVM_SET_USER_MEMORY_REGION2, on the VM fd */
 #define GMEM_UAPI_MEM_GUEST_MEMFD (1U << 2)
 struct gmem_uapi_memory_region {
