@@ -36,7 +36,7 @@ static uint64_t page_size_of(uint64_t attributes)
 static COLD int refuse(const char *call, const struct gmem_request *request, int code,
 		       enum gmem_cause cause, struct gmem_error *reterr_error)
 {
-	struct gmem_error report = { .call = call };
+	struct gmem_error report = { .call = call, .guest = true };
 
 	if (request) {
 		report.state = request->state;

@@ -209,6 +209,7 @@ START_TEST(a_report_has_the_guests_range)
 	ck_assert(gmem_error_get_range(report, &offset, &size));
 	ck_assert_uint_eq(offset, 0x40000001);
 	ck_assert_uint_eq(size, 2 * PAGE);
+	ck_assert(gmem_error_is_guest(report));
 	ck_assert_str_contains(explanation(), "gmem_request_decode");
 	/* A size that 64 bits cannot hold is not told. */
 	guest_asks(PAGE, UINT64_MAX, 0);
@@ -412,7 +413,7 @@ START_TEST(gives_up_on_a_fault_that_does_not_get_on)
 	ck_assert_int_eq(gmem_request_count(&repeats, &fault, 3, report), -ELOOP);
 	ck_assert_int_eq(gmem_request_count(&repeats, &fault, 3, report), -ELOOP);
 	ck_assert_str_eq(gmem_error_get_cause(report), "no-progress");
-	ck_assert_str_contains(explanation(), "offset 0x1000, size 0x1000, to private");
+	ck_assert_str_contains(explanation(), "guest-physical 0x1000, size 0x1000, to private");
 }
 END_TEST
 
