@@ -28,6 +28,11 @@ static const uint64_t policy_flags[] = {
 	[GMEM_POLICY_PRESERVE] = GMEM_UAPI_CONTENT_PRESERVE,
 };
 
+uint64_t gmem_policy_flags(enum gmem_policy policy)
+{
+	return policy_flags[policy];
+}
+
 static const struct gmem_answer discard_answers[] = {
 	{ -ENOMEM, -ENOMEM, GMEM_CAUSE_MEMORY },
 	{ -EBADF, -EBADF, GMEM_CAUSE_NOT_OPEN },

@@ -18,6 +18,9 @@ enum gmem_cause gmem_convert_choose(const struct gmem *gmem, enum gmem_state sta
 				    const struct gmem_convert_options *options,
 				    enum gmem_guarantee *ret_guarantee);
 
+/** gmem_policy_flags() - what the kernel is asked for if it keeps a policy */
+uint64_t gmem_policy_flags(enum gmem_policy policy);
+
 /**
  * gmem_convert_step() - convert a step, with all attempts that it takes
  *

@@ -158,23 +158,49 @@ static void report_part(struct transaction *tx)
 	report->lost_size = part->lost_size;
 }
 
-static bool convert_piece(struct transaction *tx, const struct gmem_piece *piece)
+static COLD bool retry_piece(struct transaction *tx, const struct gmem_piece *piece, int result,
+			     uint64_t error_offset)
+{
+	struct gmem_step step = { piece->gmem, piece->offset, piece->size, tx->state };
+
+	begin_part(tx, piece, tx->state);
+	return gmem_retry(&step, gmem_policy_flags(tx->options.policy), result, error_offset,
+			  &tx->options, &tx->part);
+}
+
+/* The first attempt needs no report, nor what it takes to try again. */
+static bool convert_in_place(struct transaction *tx, const struct gmem_piece *piece)
 {
 	struct gmem_step step = { piece->gmem, piece->offset, piece->size, tx->state };
 	enum gmem_guarantee guarantee;
-	bool done;
+	uint64_t error_offset;
+	int r;
 
-	begin_part(tx, piece, tx->state);
-	if (tx->space->mode == GMEM_MODE_TWO_BACKINGS) {
-		done = (!tx->space->allocate || gmem_two_allocate(piece, tx->state, &tx->part)) &&
-		       gmem_two_set(tx->space, piece->gpa, piece->size, tx->state, &tx->part);
-	} else if (tx->asked) {
+	if (tx->asked) {
 		tx->asked = false;
-		done = gmem_retry(&step, 0, tx->result, tx->error_offset, &tx->options, &tx->part);
-	} else {
-		gmem_convert_choose(piece->gmem, tx->state, &tx->options, &guarantee);
-		done = gmem_convert_step(&step, guarantee, &tx->options, &tx->part);
+		return retry_piece(tx, piece, tx->result, tx->error_offset);
 	}
+	gmem_convert_choose(piece->gmem, tx->state, &tx->options, &guarantee);
+	if (guarantee == GMEM_GUARANTEE_EMULATED) {
+		begin_part(tx, piece, tx->state);
+		return gmem_convert_step(&step, guarantee, &tx->options, &tx->part);
+	}
+	r = gmem_step_ask(&step, gmem_policy_flags(tx->options.policy), &error_offset);
+	return r == 0 || retry_piece(tx, piece, r, error_offset);
+}
+
+static bool convert_apart(struct transaction *tx, const struct gmem_piece *piece)
+{
+	begin_part(tx, piece, tx->state);
+	return (!tx->space->allocate || gmem_two_allocate(piece, tx->state, &tx->part)) &&
+	       gmem_two_set(tx->space, piece->gpa, piece->size, tx->state, &tx->part);
+}
+
+static bool convert_piece(struct transaction *tx, const struct gmem_piece *piece)
+{
+	bool done = tx->space->mode == GMEM_MODE_TWO_BACKINGS ? convert_apart(tx, piece)
+							      : convert_in_place(tx, piece);
+
 	if (!done)
 		report_part(tx);
 	return done;

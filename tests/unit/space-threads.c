@@ -6,9 +6,11 @@
  * race for shows with -Db_sanitize=thread, where ./check runs this, too.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include "layout.h"
+#include "lib/space.h"
 
 #define THREADS 4
 #define ROUNDS	400
@@ -208,58 +210,246 @@ START_TEST(without_listeners)
 }
 END_TEST
 
-/* One conversion waits in a listener until another one, which does not overlap, has been made. */
+/*
+ * A listener that stays inside until the gate is opened, so that it can be seen who waits
+ * meanwhile. It counts who is inside: only those may be at the same time that have no page in
+ * common.
+ */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
-static bool inside, open_gate;
+static int inside;
+static bool open_gate;
 
 static int wait_at_the_gate(const struct gmem_notice *notice, void *data)
 {
+	(void)notice;
 	(void)data;
-	if (notice->gpa)
-		return 0;
 	pthread_mutex_lock(&gate);
-	inside = true;
+	inside++;
 	pthread_cond_broadcast(&opened);
 	while (!open_gate)
+		pthread_cond_wait(&opened, &gate);
+	inside--;
+	pthread_mutex_unlock(&gate);
+	return 0;
+}
+
+static void close_the_gate(void)
+{
+	inside = 0;
+	open_gate = false;
+}
+
+static void open_the_gate(void)
+{
+	pthread_mutex_lock(&gate);
+	open_gate = true;
+	pthread_cond_broadcast(&opened);
+	pthread_mutex_unlock(&gate);
+}
+
+/* Until so many are inside and so many wait in the space. Nothing else ends it but the test's
+ * limit. */
+static void wait_until(int wanted_inside, unsigned int wanted_waiting)
+{
+	bool is = false;
+
+	while (!is) {
+		pthread_mutex_lock(&gate);
+		is = inside == wanted_inside;
+		pthread_mutex_unlock(&gate);
+		pthread_mutex_lock(&layout.space->lock);
+		is = is && layout.space->waiting == wanted_waiting;
+		pthread_mutex_unlock(&layout.space->lock);
+		sched_yield();
+	}
+}
+
+struct conversion {
+	pthread_t id;
+	uint64_t page, pages;
+	int result;
+};
+
+static void *convert_pages(void *data)
+{
+	struct conversion *c = data;
+
+	c->result = gmem_space_convert(layout.space, c->page * PAGE, c->pages * PAGE,
+				       GMEM_STATE_PRIVATE, NULL, NULL);
+	return NULL;
+}
+
+static void start(struct conversion *c, uint64_t page, uint64_t pages)
+{
+	*c = (struct conversion){ .page = page, .pages = pages, .result = -1 };
+	ck_assert_int_eq(pthread_create(&c->id, NULL, convert_pages, c), 0);
+}
+
+static void finish(struct conversion *c)
+{
+	ck_assert_int_eq(pthread_join(c->id, NULL), 0);
+	ck_assert_int_eq(c->result, 0);
+}
+
+static void add_gate(uint64_t granularity)
+{
+	struct gmem_listener_options options = { .size = sizeof(options), .name = "gate" };
+	struct gmem_listener *listener;
+
+	options.release = wait_at_the_gate;
+	options.granularity = granularity;
+	ck_assert_int_eq(gmem_listener_add(layout.space, &options, &listener, report), 0);
+}
+
+START_TEST(conversions_that_do_not_overlap_run_at_the_same_time)
+{
+	struct conversion first, second;
+
+	layout_begin(GMEM_MODE_IN_PLACE, NULL);
+	close_the_gate();
+	ck_assert_int_eq(layout_convert(0, 32, GMEM_STATE_SHARED, NULL), 0);
+	add_gate(0);
+	start(&first, 0, 1);
+	start(&second, 1, 31);
+	wait_until(2, 0);
+	open_the_gate();
+	finish(&first);
+	finish(&second);
+	layout_check_state(0, 32, GMEM_STATE_PRIVATE);
+	layout_check();
+	layout_end();
+}
+END_TEST
+
+START_TEST(one_that_overlaps_waits_and_so_does_who_comes_after_it)
+{
+	struct conversion first, second, third, fourth;
+
+	layout_begin(GMEM_MODE_IN_PLACE, NULL);
+	close_the_gate();
+	ck_assert_int_eq(layout_convert(0, 32, GMEM_STATE_SHARED, NULL), 0);
+	add_gate(0);
+	start(&first, 0, 4);
+	wait_until(1, 0);
+	start(&second, 3, 4);
+	wait_until(1, 1);
+	/* It has nothing in common with the first one, but with the second, which came before it.
+	 */
+	start(&third, 6, 2);
+	wait_until(1, 2);
+	start(&fourth, 8, 1);
+	wait_until(2, 2);
+	open_the_gate();
+	finish(&first);
+	finish(&second);
+	finish(&third);
+	finish(&fourth);
+	layout_check_state(0, 9, GMEM_STATE_PRIVATE);
+	layout_check();
+	layout_end();
+}
+END_TEST
+
+START_TEST(conversions_in_one_block_of_a_listener_wait)
+{
+	struct conversion first, second, third;
+
+	layout_begin(GMEM_MODE_IN_PLACE, NULL);
+	close_the_gate();
+	ck_assert_int_eq(layout_convert(0, 32, GMEM_STATE_SHARED, NULL), 0);
+	add_gate(8 * PAGE);
+	start(&first, 0, 1);
+	wait_until(1, 0);
+	start(&second, 7, 1);
+	wait_until(1, 1);
+	start(&third, 8, 1);
+	wait_until(2, 1);
+	open_the_gate();
+	finish(&first);
+	finish(&second);
+	finish(&third);
+	layout_check();
+	layout_end();
+}
+END_TEST
+
+/* A gate of its own for whoever is being added. */
+static bool adding, added;
+
+static int wait_to_be_added(const struct gmem_notice *notice, void *data)
+{
+	(void)notice;
+	(void)data;
+	pthread_mutex_lock(&gate);
+	adding = true;
+	pthread_cond_broadcast(&opened);
+	while (!added)
 		pthread_cond_wait(&opened, &gate);
 	pthread_mutex_unlock(&gate);
 	return 0;
 }
 
-static void *convert_first_page(void *data)
+static void *add_coarse_listener(void *data)
 {
-	*(int *)data = gmem_space_convert(layout.space, 0, PAGE, GMEM_STATE_PRIVATE, NULL, NULL);
+	struct gmem_listener_options options = { .size = sizeof(options), .name = "coarse" };
+	struct gmem_listener *listener;
+
+	options.release = wait_at_the_gate;
+	options.populate = wait_to_be_added;
+	options.granularity = 8 * PAGE;
+	*(int *)data = gmem_listener_add(layout.space, &options, &listener, NULL);
 	return NULL;
 }
 
-START_TEST(conversions_that_do_not_overlap_run_at_the_same_time)
+/* Until both claims are of the whole block: only then it is certain that the second one waits
+ * again. */
+static void wait_until_widened(void)
 {
-	struct gmem_listener_options options = { .size = sizeof(options), .name = "gate" };
-	struct gmem_listener *listener;
+	const struct gmem_claim *claim;
+	int widened = 0;
+
+	while (widened != 2) {
+		widened = 0;
+		pthread_mutex_lock(&layout.space->lock);
+		for (claim = layout.space->claims; claim; claim = claim->next)
+			widened += claim->first == 0 && claim->last == 8 * PAGE - 1;
+		pthread_mutex_unlock(&layout.space->lock);
+		sched_yield();
+	}
+}
+
+START_TEST(who_waited_for_a_coarser_listener_heeds_its_blocks)
+{
+	struct conversion first, second;
 	pthread_t id;
 	int r = -1;
 
 	layout_begin(GMEM_MODE_IN_PLACE, NULL);
-	inside = open_gate = false;
-	ck_assert_int_eq(layout_convert(0, 32, GMEM_STATE_SHARED, NULL), 0);
-	options.release = wait_at_the_gate;
-	ck_assert_int_eq(gmem_listener_add(layout.space, &options, &listener, report), 0);
-	ck_assert_int_eq(pthread_create(&id, NULL, convert_first_page, &r), 0);
+	close_the_gate();
+	adding = added = false;
+	ck_assert_int_eq(layout_convert(0, 2, GMEM_STATE_SHARED, NULL), 0);
+	ck_assert_int_eq(pthread_create(&id, NULL, add_coarse_listener, &r), 0);
 	pthread_mutex_lock(&gate);
-	while (!inside)
+	while (!adding)
 		pthread_cond_wait(&opened, &gate);
 	pthread_mutex_unlock(&gate);
-	/* This would hang if it waited for the other one. */
-	ck_assert_int_eq(layout_convert(1, 32, GMEM_STATE_PRIVATE, NULL), 0);
-	layout_check_state(0, 1, GMEM_STATE_SHARED);
+	/* Blocks are still of one page when these begin. */
+	start(&first, 0, 1);
+	start(&second, 1, 1);
+	wait_until(0, 2);
 	pthread_mutex_lock(&gate);
-	open_gate = true;
+	added = true;
 	pthread_cond_broadcast(&opened);
 	pthread_mutex_unlock(&gate);
 	ck_assert_int_eq(pthread_join(id, NULL), 0);
 	ck_assert_int_eq(r, 0);
-	layout_check_state(0, 32, GMEM_STATE_PRIVATE);
+	wait_until_widened();
+	wait_until(1, 1);
+	open_the_gate();
+	finish(&first);
+	finish(&second);
+	layout_check_state(0, 2, GMEM_STATE_PRIVATE);
 	layout_check();
 	layout_end();
 }
@@ -274,5 +464,8 @@ Suite *unit_suite(void)
 	tcase_add_loop_test(tests, so_do_those_in_one_block_of_a_listener, 0, COUNT(modes));
 	tcase_add_loop_test(tests, without_listeners, 0, COUNT(modes));
 	tcase_add_test(tests, conversions_that_do_not_overlap_run_at_the_same_time);
+	tcase_add_test(tests, one_that_overlaps_waits_and_so_does_who_comes_after_it);
+	tcase_add_test(tests, conversions_in_one_block_of_a_listener_wait);
+	tcase_add_test(tests, who_waited_for_a_coarser_listener_heeds_its_blocks);
 	return suite;
 }

@@ -241,6 +241,26 @@ START_TEST(time_is_that_of_the_whole_call)
 }
 END_TEST
 
+START_TEST(listeners_take_time_from_it_too)
+{
+	struct gmem_convert_options options = { .size = sizeof(options) };
+	struct watcher *watcher = layout_watch(0, 0);
+	uint64_t begun;
+
+	options.timeout_ns = 1000000;
+	ck_assert_int_eq(layout_convert(0, 32, GMEM_STATE_SHARED, NULL), 0);
+	/* It asks for more time once, and then a page stays busy. */
+	watcher->calls = 0;
+	watcher->fail_first = watcher->fail_last = 1;
+	watcher->fail_code = -EAGAIN;
+	machine_file(layout.files[1])->busy[4 + 3] = INT32_MAX;
+	begun = machine.now;
+	ck_assert_int_eq(layout_convert(0, 32, GMEM_STATE_PRIVATE, &options), -EAGAIN);
+	ck_assert_uint_eq(machine.now - begun, 1000000);
+	layout_check();
+}
+END_TEST
+
 START_TEST(a_file_that_was_closed_undoes_all)
 {
 	ck_assert_int_eq(layout_convert(3, 9, GMEM_STATE_SHARED, NULL), 0);
@@ -614,6 +634,7 @@ Suite *unit_suite(void)
 	tcase_add_test(in_place, converts_when_a_busy_page_is_let_go);
 	tcase_add_test(in_place, stops_when_the_busy_function_says_so);
 	tcase_add_test(in_place, time_is_that_of_the_whole_call);
+	tcase_add_test(in_place, listeners_take_time_from_it_too);
 	tcase_add_test(in_place, a_file_that_was_closed_undoes_all);
 	tcase_add_test(in_place, policies_are_given_or_refused_for_all_slots);
 	tcase_add_test(in_place, preserve_loses_nothing_when_it_is_undone);
