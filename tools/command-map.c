@@ -95,7 +95,7 @@ static int draw(struct wish *wish, int fd, struct gmem *gmem)
 		status = failed(wish, fd);
 		goto out;
 	}
-	process_name(wish->pid, name, sizeof(name));
+	process_name("/proc", wish->pid, name, sizeof(name));
 	picture_size(size, sizeof(size), gmem_get_size(gmem));
 	snprintf(title, sizeof(title), "guest_memfd of %s: descriptor %d of process %d (%s)", size,
 		 fd, (int)wish->pid, name);
@@ -134,7 +134,7 @@ static int show(struct wish *wish, int fd, bool must)
 
 static int show_all(struct wish *wish)
 {
-	int *fds, count = process_gmem_fds(wish->pid, &fds), status = EXIT_OK;
+	int *fds, count = process_gmem_fds("/proc", wish->pid, &fds), status = EXIT_OK;
 
 	if (count < 0) {
 		complain("process %d: %s", (int)wish->pid, strerror(-count));

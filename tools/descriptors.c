@@ -25,13 +25,13 @@ int process_parse_number(const char *text, int *ret_number)
 	return 0;
 }
 
-void process_name(pid_t pid, char *buffer, size_t buffer_size)
+void process_name(const char *proc, pid_t pid, char *buffer, size_t buffer_size)
 {
-	char path[64], *at;
+	char path[300], *at;
 	ssize_t size = 0;
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	snprintf(path, sizeof(path), "%s/%d/comm", proc, (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		size = read(fd, buffer, buffer_size - 1);
@@ -64,14 +64,14 @@ static int is_gmem_name(int directory, const char *entry)
 	return strstr(target, "kvm-gmem") != NULL;
 }
 
-int process_gmem_fds(pid_t pid, int **ret_fds)
+int process_gmem_fds(const char *proc, pid_t pid, int **ret_fds)
 {
 	int *fds = NULL, *more, count = 0, r = 0;
 	struct dirent *entry;
-	char path[64];
+	char path[300];
 	DIR *directory;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(path, sizeof(path), "%s/%d/fd", proc, (int)pid);
 	directory = opendir(path);
 	if (!directory)
 		return errno == ENOENT ? -ESRCH : -errno;

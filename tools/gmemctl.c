@@ -16,8 +16,8 @@ static const struct command *const commands[] = {
 #ifdef HAVE_FLOWS
 	&command_run,
 #endif
-	&command_explain, &command_journal, &command_load,
-	&command_map,	  &command_seccomp, &command_sessions,
+	&command_explain, &command_journal,  &command_load, &command_map,
+	&command_seccomp, &command_sessions, &command_top,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

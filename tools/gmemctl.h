@@ -21,7 +21,7 @@ struct command {
 
 /* To add a command: its file, one line here, one in gmemctl.c. */
 extern const struct command command_explain, command_journal, command_load, command_map,
-	command_probe, command_run, command_seccomp, command_sessions;
+	command_probe, command_run, command_seccomp, command_sessions, command_top;
 
 /* "gmemctl: ..." on stderr */
 __attribute__((format(printf, 1, 2))) void complain(const char *format, ...);

@@ -92,7 +92,7 @@ static int look_at_fd(struct sessions *sessions, pid_t pid, int fd)
 	} else {
 		ask_file(&found);
 	}
-	process_name(pid, found.command, sizeof(found.command));
+	process_name("/proc", pid, found.command, sizeof(found.command));
 	make_printable(found.name);
 	return keep(sessions, &found);
 }

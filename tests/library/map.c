@@ -1,17 +1,22 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * gmemctl map shows the states that a running program's files have.
+ * gmemctl map shows the states that a running program's files have, and gmemctl top what it does
+ * to them.
  *
  * Usage: map GMEMCTL
  */
 #include "library.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/kernel/pin.h"
 
 static const char *gmemctl;
 static struct file file;
@@ -31,8 +36,8 @@ static void close_all(void)
 	close_file(&file);
 }
 
-/* gmemctl map ARGUMENTS with this process as its object; its exit status. */
-static int map(const char *arguments, int fd)
+/* gmemctl COMMAND ARGUMENTS with this process as its object; its exit status. */
+static int tool(const char *command, const char *arguments, int fd)
 {
 	char line[512], descriptor[16] = "";
 	size_t size;
@@ -41,8 +46,8 @@ static int map(const char *arguments, int fd)
 
 	if (fd >= 0)
 		snprintf(descriptor, sizeof(descriptor), "%d", fd);
-	snprintf(line, sizeof(line), "exec %s map %s %d %s 2>&1", gmemctl, arguments, (int)getpid(),
-		 descriptor);
+	snprintf(line, sizeof(line), "exec %s %s %s %d %s 2>&1", gmemctl, command, arguments,
+		 (int)getpid(), descriptor);
 	pipe = popen(line, "r");
 	ck_assert_ptr_nonnull(pipe);
 	size = fread(output, 1, sizeof(output) - 1, pipe);
@@ -50,6 +55,11 @@ static int map(const char *arguments, int fd)
 	status = pclose(pipe);
 	ck_assert(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+static int map(const char *arguments, int fd)
+{
+	return tool("map", arguments, fd);
 }
 
 static void must_say(const char *text)
@@ -139,6 +149,57 @@ START_TEST(nothing_of_the_process_changes)
 }
 END_TEST
 
+START_TEST(top_counts_what_was_done)
+{
+	struct gmem_convert_options once = { .size = sizeof(once), .max_attempts = 1 };
+	char expected[512];
+	int pipe_ends[2];
+
+	/* One conversion was to shared, by open_all(). */
+	must(gmem_convert(file.gmem, 0, PAGE, GMEM_STATE_PRIVATE, NULL, report), 0);
+	must(gmem_convert(file.gmem, 0, PAGE, GMEM_STATE_PRIVATE, NULL, report), 0);
+	must_give(splice_into_pipe((void *)(file.mapped + 4 * PAGE), PAGE, pipe_ends), 0);
+	must(gmem_convert(file.gmem, 4 * PAGE, PAGE, GMEM_STATE_PRIVATE, &once, report), -EAGAIN);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	ck_assert_int_eq(tool("top", "--json", -1), 0);
+	snprintf(expected, sizeof(expected),
+		 "{\"version\":1,\"sample\":1,\"pid\":%d,\"fd\":%d,\"name\":", (int)getpid(),
+		 gmem_get_fd(file.gmem));
+	must_say(expected);
+	must_say("\"size\":65536,\"allocated\":32768,\"frozen\":false,"
+		 "\"private\":32768,\"shared\":32768,"
+		 "\"to_private\":2,\"to_shared\":1,\"busy\":1,\"failed\":0}\n");
+}
+END_TEST
+
+/* Another process converts while it looks: that shows as a rate. */
+START_TEST(top_tells_how_often_it_is_done)
+{
+	pid_t busy = fork();
+
+	ck_assert_int_ge(busy, 0);
+	if (!busy) {
+		for (;;)
+			gmem_convert(file.gmem, 0, PAGE, GMEM_STATE_PRIVATE, NULL, NULL);
+	}
+	ck_assert_int_eq(tool("top", "--json --count 2 --interval 0.3", -1), 0);
+	kill(busy, SIGKILL);
+	waitpid(busy, NULL, 0);
+	must_say("\"sample\":2,");
+	must_say("\"conversions_per_s\":");
+	ck_assert_double_gt(strtod(strstr(output, "\"conversions_per_s\":") + 20, NULL), 0);
+}
+END_TEST
+
+START_TEST(top_is_a_table_for_people)
+{
+	ck_assert_int_eq(tool("top", "", -1), 0);
+	must_say("PROGRAM\n");
+	must_say("     64 KiB     32 KiB     32 KiB  PPPPPPPPSSSSSSSS ");
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	Suite *suite = suite_create("map");
@@ -159,5 +220,14 @@ int main(int argc, char **argv)
 	tcase_add_test(tests, every_file_of_the_process_is_shown);
 	tcase_add_test(tests, what_is_no_guest_memfd_is_told);
 	tcase_add_test(tests, nothing_of_the_process_changes);
+	if (system_capability(GMEM_CAP_STATS)) {
+		tests = library_case(suite, "gmemctl top");
+		tcase_add_checked_fixture(tests, open_all, close_all);
+		tcase_add_test(tests, top_counts_what_was_done);
+		tcase_add_test(tests, top_tells_how_often_it_is_done);
+		tcase_add_test(tests, top_is_a_table_for_people);
+	} else {
+		skip_case("gmemctl top", "this kernel does not count");
+	}
 	return run_suite(suite);
 }
