@@ -4,6 +4,12 @@
 #ifndef MINIVMM_GUEST_H
 #define MINIVMM_GUEST_H
 
+/* For guest-start.S, too, which knows numbers only. */
+#define GUEST_CODE_NUMBER 0x100000
+#define GUEST_EXCEPTION	  0x10000 /* what a vCPU ends with, and the number of the exception */
+#define GUEST_PORT_EXIT	  0x10	  /* this vCPU is done; 0, or where the guest gave up */
+
+#ifndef __ASSEMBLER__
 #include <stdint.h>
 
 #define GUEST_PAGE  UINT64_C(4096)
@@ -33,7 +39,6 @@
 #define GUEST_ARENA_PAGES 64
 
 /* Ports, all written as 32 bits. */
-#define GUEST_PORT_EXIT	  0x10 /* this vCPU is done; 0, or where the guest gave up */
 #define GUEST_PORT_RESET  0x11 /* start all of it again */
 #define GUEST_PORT_NOTIFY 0x12 /* there is something in a queue; its number */
 #define GUEST_PORT_IDLE	  0x13 /* nothing to do for a moment */
@@ -77,5 +82,7 @@ struct guest_queue {
 		int64_t result; /* 0 or a negative errno */
 	} entry[GUEST_QUEUE_ENTRIES];
 };
+
+#endif
 
 #endif

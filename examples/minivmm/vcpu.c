@@ -82,7 +82,7 @@ int vcpu_reset(struct vcpu *vcpu)
 	sregs.tr.type = 11;
 	sregs.tr.present = 1;
 	sregs.tr.s = 0;
-	/* Without an IDT whatever goes wrong is a shutdown. */
+	/* The guest has tables of its own. */
 	sregs.gdt.limit = sregs.idt.limit = 0;
 	sregs.cr0 = 0x80010031;
 	sregs.cr3 = GUEST_PAGE_TABLES;
@@ -91,6 +91,20 @@ int vcpu_reset(struct vcpu *vcpu)
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) || ioctl(vcpu->fd, KVM_SET_REGS, &regs))
 		return complain("registers", -errno);
 	return 0;
+}
+
+static void report_end(const struct vcpu *vcpu, uint32_t value)
+{
+	struct kvm_regs regs = { 0 };
+
+	if (value < GUEST_EXCEPTION) {
+		fprintf(stderr, "vCPU %u: the guest gave up at line %u of guest.c\n", vcpu->id,
+			value);
+		return;
+	}
+	ioctl(vcpu->fd, KVM_GET_REGS, &regs);
+	fprintf(stderr, "vCPU %u: exception %u, stack 0x%llx 0x%llx, address 0x%llx\n", vcpu->id,
+		value - GUEST_EXCEPTION, regs.rcx, regs.rdx, regs.rbx);
 }
 
 /* What the guest wrote to a port. Returns false if the vCPU is not to go on. */
@@ -118,8 +132,7 @@ static bool serve_port(struct vcpu *vcpu)
 	case GUEST_PORT_EXIT:
 		if (value == 0)
 			return false;
-		fprintf(stderr, "vCPU %u: the guest gave up at line %u of guest.c\n", vcpu->id,
-			value);
+		report_end(vcpu, value);
 		break;
 	default:
 		fprintf(stderr, "vCPU %u: unknown port 0x%x\n", vcpu->id, run->io.port);
