@@ -78,9 +78,12 @@ static bool object_made(const struct flow_run *run, size_t index)
 static bool all_made(const struct flow_run *run, const struct flow_step *step,
 		     struct outcome *outcome)
 {
+	/* a step that has no option for it does not work on the VM that was made last */
+	bool on_vm = step->verb->syntax && strstr(step->verb->syntax, "[vm ");
+
 	for (size_t i = 0; i < run->flow->objects; i++) {
 		const struct flow_object *object = &run->flow->object[i];
-		bool used = i == step->vm;
+		bool used = on_vm && i == step->vm;
 
 		for (size_t n = 0; n < step->args; n++)
 			used |= step->arg[n].object && step->arg[n].number == i;

@@ -53,9 +53,18 @@ static void run_retrieve_file(struct flow_run *run, const struct flow_step *step
 	struct run_file *file = run_file(run, step, "name");
 	struct gmem_retrieve_options options = { .size = sizeof(options), .blob = session->blob };
 	uint64_t token = flow_number(step, "token", 0);
+	struct gmem_probe *probe = NULL;
 	char text[32];
-	int err = gmem_retrieve(session->session, token, &options, &file->gmem, run->report);
+	int err = 0;
 
+	/* of its VM, if that is back already: without it the file has no content policies */
+	if (step->vm != SIZE_MAX && run->object[step->vm].vm.vm)
+		err = gmem_probe_new(guestvm_vm_fd(run->object[step->vm].vm.vm), NULL, &probe,
+				     run->report);
+	options.probe = probe;
+	if (!err)
+		err = gmem_retrieve(session->session, token, &options, &file->gmem, run->report);
+	gmem_probe_free(probe);
 	if (err) {
 		outcome_failed(outcome, run, err);
 		return;
