@@ -17,7 +17,7 @@
 #include "stage.h"
 
 /* What one boot may differ from another by: what is freed late, and where allocations land. */
-#define NOISE (4 * MIB)
+#define NOISE (2 * MIB)
 
 enum {
 	VM_TOKEN,
