@@ -138,7 +138,7 @@ static const char *name_of(unsigned int i, bool wanted)
 {
 	static char name[32];
 
-	snprintf(name, sizeof(name), "%s-%u", wanted ? "damaged" : "unwanted", i);
+	snprintf(name, sizeof(name), "%s-%u", wanted ? "damage-kept" : "damage-dropped", i);
 	return name;
 }
 

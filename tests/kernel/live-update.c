@@ -5,6 +5,7 @@
  * still do, and that closing the session undoes all of it. What comes after the kexec is in
  * live-update-stages.c.
  */
+#include "command.h"
 #include "session.h"
 
 #include <errno.h>
@@ -149,6 +150,28 @@ START_TEST(a_preserved_file_is_not_converted)
 	must_give(convert(gmem, 0, HALF, PRIVATE), 0);
 	must_sigbus(mapped);
 	must_give(convert(gmem, 0, HALF, SHARED), 0);
+}
+END_TEST
+
+START_TEST(a_preserved_file_is_not_converted_by_commands)
+{
+	struct gmem_uapi_attributes request = { .size = PAGE, .attributes = PRIVATE };
+	struct ring ring;
+	int ret = ring_open(&ring);
+
+	if (ret) {
+		skip_case("a_preserved_file_is_not_converted_by_commands", "io_uring: %s",
+			  error_name(-ret));
+		return;
+	}
+	must_give(preserve(session, gmem, 1), 0);
+	must_give(command_run(&ring, command_set(gmem, &request)), -EPERM);
+	must_hold(mapped, guestvm_pattern(1, 0));
+	close(session);
+	session = new_session("again");
+	must_give(command_run(&ring, command_set(gmem, &request)), 0);
+	must_sigbus(mapped);
+	ring_close(&ring);
 }
 END_TEST
 
@@ -473,6 +496,10 @@ static void add_tests(Suite *suite)
 	tcase_add_test(protected, a_preserved_file_is_frozen);
 	tcase_add_test(protected, what_is_wrong_with_fallocate_is_said_first);
 	tcase_add_test(protected, a_preserved_file_is_not_converted);
+	if (system_capability(GMEM_CAP_URING) > 0)
+		tcase_add_test(protected, a_preserved_file_is_not_converted_by_commands);
+	else
+		skip_case("a_preserved_file_is_not_converted_by_commands", "no commands here");
 	tcase_add_test(protected, slots_come_and_go_while_frozen);
 	tcase_add_test(protected, closing_the_session_undoes_all);
 	tcase_add_test(protected, a_session_keeps_closed_files);
