@@ -374,20 +374,27 @@ START_TEST(conversions_in_one_block_of_a_listener_wait)
 }
 END_TEST
 
-/* A gate of its own for whoever is being added. */
-static bool adding, added;
+/* A gate of its own, for a conversion of this page. */
+#define FAR_PAGE 20
+static bool far_inside, far_opened;
 
-static int wait_to_be_added(const struct gmem_notice *notice, void *data)
+static int wait_far_away(const struct gmem_notice *notice, void *data)
 {
-	(void)notice;
 	(void)data;
+	if (notice->gpa != FAR_PAGE * PAGE)
+		return 0;
 	pthread_mutex_lock(&gate);
-	adding = true;
+	far_inside = true;
 	pthread_cond_broadcast(&opened);
-	while (!added)
+	while (!far_opened)
 		pthread_cond_wait(&opened, &gate);
 	pthread_mutex_unlock(&gate);
 	return 0;
+}
+
+static int wait_near(const struct gmem_notice *notice, void *data)
+{
+	return notice->gpa == FAR_PAGE * PAGE ? 0 : wait_at_the_gate(notice, data);
 }
 
 static void *add_coarse_listener(void *data)
@@ -395,11 +402,34 @@ static void *add_coarse_listener(void *data)
 	struct gmem_listener_options options = { .size = sizeof(options), .name = "coarse" };
 	struct gmem_listener *listener;
 
-	options.release = wait_at_the_gate;
-	options.populate = wait_to_be_added;
+	options.release = wait_near;
 	options.granularity = 8 * PAGE;
 	*(int *)data = gmem_listener_add(layout.space, &options, &listener, NULL);
 	return NULL;
+}
+
+/* A conversion that is under way keeps the listener waiting, which keeps others waiting. */
+static void start_far_away(struct conversion *c)
+{
+	struct gmem_listener_options options = { .size = sizeof(options), .name = "far" };
+	struct gmem_listener *listener;
+
+	far_inside = far_opened = false;
+	options.release = wait_far_away;
+	ck_assert_int_eq(gmem_listener_add(layout.space, &options, &listener, report), 0);
+	start(c, FAR_PAGE, 1);
+	pthread_mutex_lock(&gate);
+	while (!far_inside)
+		pthread_cond_wait(&opened, &gate);
+	pthread_mutex_unlock(&gate);
+}
+
+static void let_go_far_away(void)
+{
+	pthread_mutex_lock(&gate);
+	far_opened = true;
+	pthread_cond_broadcast(&opened);
+	pthread_mutex_unlock(&gate);
 }
 
 /* Until both claims are of the whole block: only then it is certain that the second one waits
@@ -421,32 +451,28 @@ static void wait_until_widened(void)
 
 START_TEST(who_waited_for_a_coarser_listener_heeds_its_blocks)
 {
-	struct conversion first, second;
+	struct conversion far, first, second;
 	pthread_t id;
 	int r = -1;
 
 	layout_begin(GMEM_MODE_IN_PLACE, NULL);
 	close_the_gate();
-	adding = added = false;
 	ck_assert_int_eq(layout_convert(0, 2, GMEM_STATE_SHARED, NULL), 0);
+	ck_assert_int_eq(layout_convert(FAR_PAGE, FAR_PAGE + 1, GMEM_STATE_SHARED, NULL), 0);
+	start_far_away(&far);
 	ck_assert_int_eq(pthread_create(&id, NULL, add_coarse_listener, &r), 0);
-	pthread_mutex_lock(&gate);
-	while (!adding)
-		pthread_cond_wait(&opened, &gate);
-	pthread_mutex_unlock(&gate);
+	wait_until(0, 1);
 	/* Blocks are still of one page when these begin. */
 	start(&first, 0, 1);
 	start(&second, 1, 1);
-	wait_until(0, 2);
-	pthread_mutex_lock(&gate);
-	added = true;
-	pthread_cond_broadcast(&opened);
-	pthread_mutex_unlock(&gate);
+	wait_until(0, 3);
+	let_go_far_away();
 	ck_assert_int_eq(pthread_join(id, NULL), 0);
 	ck_assert_int_eq(r, 0);
 	wait_until_widened();
 	wait_until(1, 1);
 	open_the_gate();
+	finish(&far);
 	finish(&first);
 	finish(&second);
 	layout_check_state(0, 2, GMEM_STATE_PRIVATE);
