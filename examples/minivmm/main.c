@@ -50,8 +50,11 @@ static int load_image(struct vm *vm, const char *name)
 {
 	FILE *file = fopen(name, "re");
 
-	if (!file)
-		return complain(name, -errno);
+	/* Not what the machine lacks, whatever the errno. */
+	if (!file) {
+		complain(name, -errno);
+		return -ENOEXEC;
+	}
 	vm->image = malloc(GUEST_BOOT_SIZE - GUEST_CODE);
 	if (vm->image)
 		vm->image_size = fread(vm->image, 1, GUEST_BOOT_SIZE - GUEST_CODE, file);
