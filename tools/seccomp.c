@@ -150,6 +150,9 @@ static const struct seccomp_rule map_rules[] = {
 static const char *const allocate_functions[] = { "gmem_allocate", "gmem_discard", NULL };
 static const struct seccomp_rule allocate_rules[] = {
 	{ CALL(fallocate), FILE_, SECCOMP_ALWAYS },
+	{ CALL(clone3), NULL, SECCOMP_THREADS },
+	THREADS,
+	HEAP,
 	FROZEN_RULE,
 	{ 0 },
 };

@@ -20,8 +20,8 @@ struct gmem_allocate_options {
 	uint64_t size;
 	/** 1: a signal ends the call with -EINTR. 0: the call goes on after a signal. */
 	uint32_t interruptible;
-	/** must be 0 */
-	uint32_t reserved;
+	/** threads that share the work, the caller's included, 64 at most. 0: no other one. */
+	uint32_t threads;
 };
 
 /**
@@ -35,7 +35,7 @@ struct gmem_allocate_options {
  *
  * Pages that are there already stay as they are. The memory is asked for in pieces of 64 MiB. If a
  * piece fails, what was allocated before stays allocated, and the report says up to where that
- * certainly is; the call can be repeated.
+ * certainly is; the call can be repeated. With threads pieces are allocated, and zeroed, at once.
  *
  * Errors:
  *   EINVAL     the range is empty, unaligned, wraps, or ends beyond the file; an option makes

@@ -16,9 +16,10 @@
  *   must be 0: otherwise the call fails with -E2BIG and nothing happens.
  * - Offsets and sizes are bytes in the file, multiples of the page size; those of loads can be any.
  * - The library never exits, never prints and has no constructor. It starts threads only to load
- *   memory and for batches, see gmem_populate() and gmem_batch_new(), and takes locks only there
- * and in a space. The capability level is the only state it keeps for the process, see
- *   gmem_level_set(). errno is not part of the interface and may be changed by any call.
+ *   and, if asked to, to allocate memory, and for batches: see gmem_populate() and
+ *   gmem_batch_new(). It takes locks only there and in a space. The capability level is the only
+ *   state it keeps for the process, see gmem_level_set(). errno is not part of the interface and
+ *   may be changed by any call.
  */
 #ifndef LIBGMEM_GMEM_H
 #define LIBGMEM_GMEM_H

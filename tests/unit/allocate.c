@@ -1,7 +1,9 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
+#include "lib/sys.h"
 #include "unit.h"
 
 #define ALLOCATE  FALLOC_FL_KEEP_SIZE
@@ -73,7 +75,7 @@ START_TEST(refuses_options_without_meaning)
 
 	ck_assert_int_eq(gmem_allocate(gmem, 0, PAGE, &options, report), -EINVAL);
 	options.interruptible = 0;
-	options.reserved = 1;
+	options.threads = 65;
 	ck_assert_int_eq(gmem_allocate(gmem, 0, PAGE, &options, report), -EINVAL);
 	options.size = 1 << 20;
 	ck_assert_int_eq(gmem_allocate(gmem, 0, PAGE, &options, report), -E2BIG);
@@ -135,6 +137,59 @@ START_TEST(allocates_in_pieces_and_says_where_it_stopped)
 	/* One call to punch: nothing there is interrupted. */
 	expect_fallocate(GMEM_FD, PUNCH, 0, 3 * PIECE, 0);
 	ck_assert_int_eq(gmem_discard(big, 0, 3 * PIECE, report), 0);
+	expect_close(GMEM_FD, 0);
+	gmem_release(big);
+}
+END_TEST
+
+/* A kernel for threads: pieces that were asked for, and one that fails. */
+static uint64_t asked, failing;
+static unsigned int started;
+
+static int count_fallocate(int fd, int mode, uint64_t offset, uint64_t size)
+{
+	(void)fd;
+	(void)mode;
+	__atomic_fetch_add(&asked, size, __ATOMIC_RELAXED);
+	return offset >= failing ? -ENOMEM : 0;
+}
+
+static int start_thread(void *(*function)(void *), void *data, pthread_t *ret_thread)
+{
+	if (++started == 4)
+		return -EAGAIN;
+	return -pthread_create(ret_thread, NULL, function, data);
+}
+
+static void join_thread(pthread_t thread)
+{
+	pthread_join(thread, NULL);
+}
+
+START_TEST(threads_share_the_work)
+{
+	static const struct gmem_sys threaded = { .fallocate = count_fallocate,
+						  .start_thread = start_thread,
+						  .join_thread = join_thread };
+	struct gmem_allocate_options options = { .size = sizeof(options), .threads = 8 };
+	const struct gmem_sys *scripted = gmem_sys;
+	struct gmem *big;
+
+	expect_created(20 * PIECE, 0, 0);
+	ck_assert_int_eq(gmem_create(VM_FD, 20 * PIECE, NULL, &big, report), 0);
+	gmem_sys = &threaded;
+	asked = started = 0;
+	failing = UINT64_MAX;
+	ck_assert_int_eq(gmem_allocate(big, 0, 20 * PIECE, &options, report), 0);
+	ck_assert_uint_eq(asked, 20 * PIECE);
+	/* One could not be started. */
+	ck_assert_uint_eq(started, 4);
+	failing = 11 * PIECE;
+	started = 0;
+	ck_assert_int_eq(gmem_allocate(big, PIECE, 19 * PIECE, &options, report), -ENOMEM);
+	ck_assert_uint_eq(gmem_error_get_done(report), 10 * PIECE);
+	ck_assert_uint_eq(first_offset(), 11 * PIECE);
+	gmem_sys = scripted;
 	expect_close(GMEM_FD, 0);
 	gmem_release(big);
 }
@@ -209,6 +264,7 @@ Suite *unit_suite(void)
 	tcase_add_test(tests, stops_at_a_signal_if_asked_to);
 	tcase_add_test(tests, gives_up_when_signals_never_stop);
 	tcase_add_test(tests, allocates_in_pieces_and_says_where_it_stopped);
+	tcase_add_test(tests, threads_share_the_work);
 	tcase_add_test(tests, returns_only_what_is_documented);
 	tcase_add_loop_test(tests, says_why_the_kernel_refused, 0, COUNT(causes));
 	return suite;

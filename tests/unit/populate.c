@@ -44,11 +44,6 @@ static int load(uint64_t offset, uint64_t size)
 	return gmem_populate(gmem, offset, size, SOURCE_FD, &options, report);
 }
 
-static unsigned char expected_byte(uint64_t at)
-{
-	return source.tells_holes && source.hole[at / BLOCK] ? 0 : source.bytes[at];
-}
-
 /* The bytes around a range are as they were. */
 static void check_around(uint64_t offset, uint64_t size)
 {
@@ -62,14 +57,22 @@ static void check_around(uint64_t offset, uint64_t size)
 		     (unsigned long)(i - offset - size));
 }
 
+/* The range has what the source has; block by block, because each is a hole or not. */
 static void check_bytes(uint64_t offset, uint64_t size)
 {
-	uint64_t i;
+	static const unsigned char zeroes[BLOCK];
+	uint64_t at, part, from;
 
-	for (i = 0; i < size; i++)
-		must(guest_memory[offset + i] == expected_byte(options.source_offset + i),
-		     "byte %lu of %lu at %lu is 0x%x", (unsigned long)i, (unsigned long)size,
-		     (unsigned long)offset, guest_memory[offset + i]);
+	for (at = 0; at < size; at += part) {
+		from = options.source_offset + at;
+		part = BLOCK - from % BLOCK < size - at ? BLOCK - from % BLOCK : size - at;
+		must(!memcmp(guest_memory + offset + at,
+			     source.tells_holes && source.hole[from / BLOCK] ? zeroes
+									     : source.bytes + from,
+			     part),
+		     "one of %lu bytes at byte %lu of %lu is wrong", (unsigned long)part,
+		     (unsigned long)at, (unsigned long)size);
+	}
 }
 
 static void refill(void)
@@ -483,7 +486,7 @@ START_TEST(random_loads_have_what_the_source_has)
 	uint64_t offset, size;
 
 	printf("# seed %u\n", seed);
-	for (round = 0; round < 60; round++) {
+	for (round = 0; round < 30; round++) {
 		options.source_offset = (uint64_t)rand_r(&seed) % SIZE;
 		if (rand_r(&seed) % 2)
 			options.source_offset &= ~(BLOCK - 1);

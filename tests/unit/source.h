@@ -13,8 +13,8 @@
 #define SOURCE_FD 2000
 #define DIRECT_FD 2001
 
-/** Pages of the guest_memfd: 16 MiB. */
-#define GUEST_PAGES 4096
+/** Pages of the guest_memfd: 8 MiB. */
+#define GUEST_PAGES 2048
 #define GUEST_SIZE  (GUEST_PAGES * UINT64_C(4096))
 
 enum source_kind {
