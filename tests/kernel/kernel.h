@@ -51,6 +51,12 @@ void need_debugfs(void);
 void skip_all(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* A case that cannot run in this place: a comment in the output that says why. */
 void skip_case(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * True where what is only larger or longer than another test should be left out: on the lab's debug
+ * flavour, which takes ten times as long, unless a long run was asked for (GMEM_SECONDS=60 or
+ * more).
+ */
+bool in_a_hurry(void);
 /* Runs the suite, TAP to stdout; returns the program's exit status. Owns @suite. */
 int run_suite(Suite *suite);
 /* A test case with a time limit that suits an emulated, instrumented kernel. */
