@@ -64,6 +64,9 @@ struct gmem_notice {
  * it. It may use the memory and any function of the library that does not change this space:
  * those fail with -EDEADLK.
  *
+ * After something that could not be undone it may be told to let go of memory that it was never
+ * told to use.
+ *
  * Return: 0 for done. -EAGAIN: not yet; the call is repeated after a pause, as often and as long as
  * the conversion may be tried. Anything else refuses: what was done is undone. While something is
  * undone (GMEM_REASON_UNDO) and when a listener is removed, the return value changes nothing, but a

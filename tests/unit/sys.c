@@ -59,6 +59,30 @@ START_TEST(maps_at_the_offset_and_unmaps)
 }
 END_TEST
 
+START_TEST(opens_for_reading_and_advises)
+{
+	size_t page = (size_t)sys->page_size();
+	char *address, byte = 1;
+	int zero = sys->open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	void *mapped;
+
+	ck_assert_int_ge(zero, 0);
+	ck_assert_int_eq(fcntl(zero, F_GETFD), FD_CLOEXEC);
+	ck_assert_int_eq(sys->read(zero, &byte, 1), 1);
+	ck_assert_int_eq(byte, 0);
+	ck_assert_int_eq(sys->close(zero), 0);
+	ck_assert_int_eq(sys->open("/nowhere", O_RDONLY), -ENOENT);
+	ck_assert_int_eq(ftruncate(fd, (off_t)page), 0);
+	ck_assert_int_eq(sys->mmap(page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &mapped), 0);
+	address = mapped;
+	address[0] = 'x';
+	ck_assert_int_eq(sys->madvise(address, page, MADV_REMOVE), 0);
+	ck_assert_int_eq(address[0], 0);
+	ck_assert_int_eq(sys->munmap(address, page), 0);
+	ck_assert_int_eq(sys->madvise(address, page, MADV_REMOVE), -ENOMEM);
+}
+END_TEST
+
 START_TEST(closes_on_exec)
 {
 	ck_assert_int_eq(fcntl(fd, F_GETFD), 0);
@@ -249,6 +273,7 @@ Suite *unit_suite(void)
 	tcase_add_checked_fixture(tests, begin, end);
 	tcase_add_test(tests, allocates_and_tells_the_size);
 	tcase_add_test(tests, maps_at_the_offset_and_unmaps);
+	tcase_add_test(tests, opens_for_reading_and_advises);
 	tcase_add_test(tests, closes_on_exec);
 	tcase_add_test(tests, tells_the_file_system);
 	tcase_add_test(tests, closes);
