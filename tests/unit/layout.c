@@ -369,3 +369,29 @@ void layout_check_state(uint64_t page, uint64_t end, enum gmem_state state)
 		must(!layout_has_slot(page) || state_of(page) == state, "page %" PRIu64 " is %s",
 		     page, gmem_state_name(state_of(page)));
 }
+
+int layout_new_space(const struct gmem_space_options *options, struct gmem_space **ret_space)
+{
+	gmem_error_free(report);
+	ck_assert_int_eq(gmem_error_new(&report), 0);
+	return gmem_space_new(VM_FD, options, ret_space, report);
+}
+
+struct gmem_slot layout_fourth_slot(void)
+{
+	return (struct gmem_slot){
+		.size = sizeof(struct gmem_slot),
+		.gpa = 64 * PAGE,
+		.memory_size = 8 * PAGE,
+		.gmem = layout.files[1],
+		.offset = 32 * PAGE,
+		.number = 4,
+	};
+}
+
+int layout_try_bind(const struct gmem_slot *slot)
+{
+	gmem_error_free(report);
+	ck_assert_int_eq(gmem_error_new(&report), 0);
+	return gmem_space_bind(layout.space, slot, report);
+}

@@ -48,6 +48,12 @@ extern struct layout {
 /** The space with its slots, all private, on a fresh machine of this mode. */
 void layout_begin(enum gmem_mode mode, const struct gmem_space_options *options);
 void layout_end(void);
+/** A space, with a fresh report. */
+int layout_new_space(const struct gmem_space_options *options, struct gmem_space **ret_space);
+/** A slot that has room: number 4, pages 64 to 71, file 1 from page 32 on. */
+struct gmem_slot layout_fourth_slot(void);
+/** Binds a slot, with a fresh report. */
+int layout_try_bind(const struct gmem_slot *slot);
 void layout_bind(uint32_t number);
 /** Adds a watcher, which is the next of layout.watchers. */
 struct watcher *layout_watch(uint64_t granularity, int order);
