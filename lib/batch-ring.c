@@ -180,9 +180,11 @@ static bool settle(struct gmem_batch *batch)
 		const struct gmem_wave_entry *entry = &batch->wave[i];
 
 		for (j = 0; j < entry->jobs; j++) {
-			batch->jobs[entry->first_job + j].done = is_done(entry, j);
-			batch->by_uring += is_done(entry, j);
-			all &= is_done(entry, j);
+			bool done = is_done(entry, j);
+
+			batch->jobs[entry->first_job + j].done = done;
+			batch->by_uring += done;
+			all &= done;
 		}
 		batch->no_commands |= is_no_command(entry);
 	}

@@ -83,6 +83,7 @@ static void free_jobs(struct gmem_batch *batch)
 	batch->order = NULL;
 	batch->jobs = NULL;
 	batch->conversions = NULL;
+	batch->room = 0;
 }
 
 void gmem_batch_free(struct gmem_batch *batch)
@@ -118,15 +119,11 @@ static enum gmem_cause check_item(const struct gmem_batch_item *item)
 }
 
 /* By file and offset. */
-static int compare(const void *a, const void *b, void *data)
+static inline bool is_before(const struct gmem_batch_item *x, const struct gmem_batch_item *y)
 {
-	const struct gmem_batch_item *items = data;
-	const struct gmem_batch_item *x = &items[*(const uint64_t *)a];
-	const struct gmem_batch_item *y = &items[*(const uint64_t *)b];
-
 	if (x->gmem != y->gmem)
-		return (uintptr_t)x->gmem < (uintptr_t)y->gmem ? -1 : 1;
-	return x->offset < y->offset ? -1 : x->offset > y->offset;
+		return (uintptr_t)x->gmem < (uintptr_t)y->gmem;
+	return x->offset < y->offset;
 }
 
 static bool is_sorted(const struct gmem_batch *batch)
@@ -134,10 +131,58 @@ static bool is_sorted(const struct gmem_batch *batch)
 	uint64_t i;
 
 	for (i = 1; i < batch->count; i++) {
-		if (compare(&batch->order[i - 1], &batch->order[i], batch->items) > 0)
+		if (is_before(&batch->items[batch->order[i]], &batch->items[batch->order[i - 1]]))
 			return false;
 	}
 	return true;
+}
+
+/* Digits of the sort: of the offset, then of the file. */
+#define DIGIT	   4
+#define DIGITS	   (64 / DIGIT)
+#define KEY_DIGITS (2 * DIGITS)
+
+static inline uint64_t digit_of(const struct gmem_batch_item *item, int digit)
+{
+	uint64_t key = digit < DIGITS ? item->offset : (uint64_t)(uintptr_t)item->gmem;
+
+	return key >> digit % DIGITS * DIGIT & ((1 << DIGIT) - 1);
+}
+
+/*
+ * A radix sort that skips what is the same in all items, which is most of it. With comparisons it
+ * would be a good part of what a batch costs. The jobs are not there yet, and their memory is large
+ * enough to sort into.
+ */
+static void radix_sort(struct gmem_batch *batch)
+{
+	uint64_t *from = batch->order, *to = (uint64_t *)batch->jobs, *swap, i;
+	const struct gmem_batch_item *items = batch->items;
+	uint64_t differing[2] = { 0 };
+	int digit;
+
+	_Static_assert(sizeof(struct gmem_job) >= sizeof(uint64_t), "room to sort into");
+	for (i = 1; i < batch->count; i++) {
+		differing[0] |= items[i].offset ^ items[0].offset;
+		differing[1] |= (uintptr_t)items[i].gmem ^ (uintptr_t)items[0].gmem;
+	}
+	for (digit = 0; digit < KEY_DIGITS; digit++) {
+		uint64_t places[(1 << DIGIT) + 1] = { 0 };
+
+		if (!(differing[digit / DIGITS] >> digit % DIGITS * DIGIT & ((1 << DIGIT) - 1)))
+			continue;
+		for (i = 0; i < batch->count; i++)
+			places[digit_of(&items[i], digit) + 1]++;
+		for (i = 1; i < 1 << DIGIT; i++)
+			places[i] += places[i - 1];
+		for (i = 0; i < batch->count; i++)
+			to[places[digit_of(&items[from[i]], digit)]++] = from[i];
+		swap = from;
+		from = to;
+		to = swap;
+	}
+	if (from != batch->order)
+		memcpy(batch->order, from, (size_t)batch->count * sizeof(*from));
 }
 
 /* Returns the index of an item that overlaps another one, or count. */
@@ -146,8 +191,7 @@ static uint64_t sort(struct gmem_batch *batch)
 	uint64_t i;
 
 	if (!is_sorted(batch))
-		qsort_r(batch->order, (size_t)batch->count, sizeof(uint64_t), compare,
-			batch->items);
+		radix_sort(batch);
 	for (i = 1; i < batch->count; i++) {
 		const struct gmem_batch_item *before = &batch->items[batch->order[i - 1]];
 		const struct gmem_batch_item *item = &batch->items[batch->order[i]];
@@ -189,19 +233,24 @@ static void make_jobs(struct gmem_batch *batch)
 	}
 }
 
+/* Memory of the batch before is used again: new one has to be zeroed by the kernel first. */
 static bool allocate_jobs(struct gmem_batch *batch, uint64_t count)
 {
 	uint64_t i;
 
-	if (count > SIZE_MAX / sizeof(*batch->conversions))
-		return false;
-	batch->order = malloc((size_t)count * sizeof(*batch->order));
-	batch->jobs = malloc((size_t)count * sizeof(*batch->jobs));
-	if (batch->ring)
-		batch->conversions = malloc((size_t)count * sizeof(*batch->conversions));
-	if (!batch->order || !batch->jobs || (batch->ring && !batch->conversions)) {
+	if (count > batch->room) {
 		free_jobs(batch);
-		return false;
+		if (count > SIZE_MAX / sizeof(*batch->conversions))
+			return false;
+		batch->order = malloc((size_t)count * sizeof(*batch->order));
+		batch->jobs = malloc((size_t)count * sizeof(*batch->jobs));
+		if (batch->ring)
+			batch->conversions = malloc((size_t)count * sizeof(*batch->conversions));
+		if (!batch->order || !batch->jobs || (batch->ring && !batch->conversions)) {
+			free_jobs(batch);
+			return false;
+		}
+		batch->room = count;
 	}
 	for (i = 0; i < count; i++)
 		batch->order[i] = i;
@@ -264,7 +313,6 @@ int gmem_batch_submit(struct gmem_batch *batch, struct gmem_batch_item *items, u
 		error.code = -EBUSY;
 		error.cause = GMEM_CAUSE_UNDER_WAY;
 	} else {
-		free_jobs(batch);
 		check(batch, items, count, &index, &error);
 	}
 	if (error.code) {

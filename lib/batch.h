@@ -51,6 +51,8 @@ struct gmem_batch {
 
 	struct gmem_batch_item *items;
 	uint64_t count;
+	/** so many items the memory below is for */
+	uint64_t room;
 	/** indexes of items in the order in which they are looked at */
 	uint64_t *order;
 	struct gmem_job *jobs;
