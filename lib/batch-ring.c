@@ -122,8 +122,12 @@ static void queue_next(struct gmem_batch *batch, struct gmem_ring_request *reque
 
 static int submit(struct gmem_batch *batch, unsigned int wait)
 {
+	int r = gmem_uring->submit(batch->ring, wait);
+
 	batch->system_calls++;
-	return gmem_uring->submit(batch->ring, wait);
+	if (r > 0)
+		batch->submitted += (unsigned int)r;
+	return r;
 }
 
 bool gmem_batch_ring_begin(struct gmem_batch *batch)
@@ -133,6 +137,7 @@ bool gmem_batch_ring_begin(struct gmem_batch *batch)
 
 	batch->in_wave = 0;
 	batch->reaped = 0;
+	batch->submitted = 0;
 	if (!batch->ring)
 		return false;
 	while (batch->in_wave < GMEM_BATCH_ENTRIES && skip_others(batch)) {
@@ -192,14 +197,15 @@ static bool settle(struct gmem_batch *batch)
 }
 
 /*
- * The ring is broken. Threads do what it may be doing: twice does no harm. What it may write to is
- * not given back.
+ * The ring is broken. Threads do what it may be doing: twice does no harm. What the kernel may
+ * still write to is not given back.
  */
 static void give_up(struct gmem_batch *batch)
 {
 	gmem_uring->destroy(batch->ring);
 	batch->ring = NULL;
-	batch->conversions = NULL;
+	if (batch->submitted > batch->reaped)
+		batch->conversions = NULL;
 }
 
 static void reap(struct gmem_batch *batch)

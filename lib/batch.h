@@ -61,7 +61,7 @@ struct gmem_batch {
 	/** the ring's: what is in it, and the first job that was never in it */
 	struct gmem_uapi_conversion *conversions;
 	struct gmem_wave_entry wave[GMEM_BATCH_ENTRIES];
-	unsigned int in_wave, reaped, ring_failures;
+	unsigned int in_wave, submitted, reaped, ring_failures;
 	uint64_t next_job;
 
 	/** the threads': guarded by lock */
