@@ -11,6 +11,7 @@
 
 #define MAX_TRIES   1000
 #define MAX_THREADS 64
+#define STEP	    (UINT64_C(128) << 10)
 
 static const struct gmem_answer memory_answers[] = {
 	{ -EFAULT, -EFAULT, GMEM_CAUSE_PRIVATE_PAGE },
@@ -115,26 +116,49 @@ static bool load_hole(struct gmem_load *load, const struct gmem_piece *piece)
 	return zero(load, piece->start, first) && zero(load, last, end);
 }
 
-static bool read_piece(struct gmem_load *load, const struct gmem_piece *piece, uint64_t done)
+/* Reads pages that are there. */
+static bool read_step(struct gmem_load *load, uint64_t at, uint64_t size)
 {
 	unsigned int tries = 0;
-	uint64_t at;
 	int64_t r;
 
-	while (done < piece->size) {
-		at = piece->start + done;
-		r = gmem_sys->pread(load->source.fd, load->memory + at,
-				    (size_t)(piece->size - done), load->source.offset + at);
+	while (size) {
+		r = gmem_sys->pread(load->source.fd, load->memory + at, (size_t)size,
+				    load->source.offset + at);
 		if (r == -EINTR && ++tries < MAX_TRIES)
 			continue;
 		if (r == 0) {
 			gmem_load_fail(load, at, "pread", -ENODATA, shrank_answers);
 			return false;
 		}
-		if (r < 0 || (uint64_t)r > piece->size - done)
+		if (r < 0 || (uint64_t)r > size)
 			return read_failed(load, at, "pread", r);
-		done += (uint64_t)r;
+		at += (uint64_t)r;
+		size -= (uint64_t)r;
 		tries = 0;
+	}
+	return true;
+}
+
+/*
+ * Step by step, so that a page that the kernel has just zeroed is still in the processor's cache
+ * when it gets its bytes.
+ */
+static bool copy_piece(struct gmem_load *load, const struct gmem_piece *piece, uint64_t done)
+{
+	uint64_t at, size;
+
+	for (; done < piece->size; done += size) {
+		at = piece->start + done;
+		size = STEP - (load->offset + at) % STEP;
+		if (size > piece->size - done)
+			size = piece->size - done;
+		if (!prepare(load, at, size))
+			return false;
+		if (load->source.kind == GMEM_SOURCE_MEMORY)
+			memcpy(load->memory + at, load->source.bytes + at, (size_t)size);
+		else if (!read_step(load, at, size))
+			return false;
 	}
 	return true;
 }
@@ -148,16 +172,10 @@ static bool load_piece(struct gmem_loader *loader, const struct gmem_piece *piec
 		if (!load_hole(load, piece))
 			return false;
 		gmem_load_count(&load->holes, piece->size);
-	} else if (load->source.kind == GMEM_SOURCE_MEMORY) {
-		if (!prepare(load, piece->start, piece->size))
-			return false;
-		memcpy(load->memory + piece->start, load->source.bytes + piece->start,
-		       (size_t)piece->size);
 	} else {
-		done = gmem_load_directly(loader, piece);
-		if (done < piece->size &&
-		    (!prepare(load, piece->start + done, piece->size - done) ||
-		     !read_piece(load, piece, done)))
+		if (load->source.kind == GMEM_SOURCE_FILE)
+			done = gmem_load_directly(loader, piece);
+		if (!copy_piece(load, piece, done))
 			return false;
 	}
 	gmem_load_count(&load->loaded, piece->size);
