@@ -14,7 +14,6 @@
 #include "unit.h"
 
 static unsigned char memory[8192] __attribute__((aligned(4096)));
-static char name[] = "/tmp/gmem-uring-XXXXXX";
 static struct gmem_ring *ring;
 static int fd;
 
@@ -32,6 +31,8 @@ static bool can_create(void)
 
 static void begin(void)
 {
+	char name[] = "/tmp/gmem-uring-XXXXXX";
+
 	fd = mkstemp(name);
 	ck_assert_int_ge(fd, 0);
 	unlink(name);
