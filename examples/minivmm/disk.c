@@ -2,304 +2,126 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * A disk that reads and writes memory which the guest has shared, through a queue for each vCPU. It
- * is a listener of the space: it knows which pages it may touch, because it was told. With io_uring
- * it pins them as registered buffers, and a page that it has not let go cannot become private.
+ * is a listener of the space: it knows which pages it may touch, because it was told. It pins its
+ * buffers, registered with io_uring: a page that it has not let go cannot become private.
  */
 #include "minivmm.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <linux/io_uring.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-#ifdef HAVE_LIBURING
-#include <liburing.h>
-#endif
+#define BUFFERS_SIZE (GUEST_VCPUS * GUEST_BUFFER_SIZE)
 
-#define PAGES	     (GUEST_RAM_SIZE / GUEST_PAGE)
-#define BUFFER_PAGES (GUEST_VCPUS * GUEST_BUFFER_SIZE / GUEST_PAGE)
+static int ring;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* pages are used and let go under it */
+static uint8_t *pages[GUEST_RAM_SIZE / GUEST_PAGE];	 /* where those are that may be touched */
 
-struct disk {
-	struct vm *vm;
-	int file;
-	struct gmem_listener *listener;
-	struct gmem_error *error;
-	pthread_t thread;
-	pthread_cond_t notified;
-	/* guards what follows: pages are used and let go under it */
-	pthread_mutex_t lock;
-	bool stop, has_work;
-	uint8_t *pages[PAGES]; /* where those are that may be touched */
-	uint64_t populated, released, not_at_once, done, refused;
-#ifdef HAVE_LIBURING
-	struct io_uring ring;
-#endif
-};
-
-/* The disk's buffer of a page, or none. */
-static int buffer_of(uint64_t gpa)
-{
-	if (gpa < GUEST_BUFFERS || gpa >= GUEST_BUFFERS + BUFFER_PAGES * GUEST_PAGE)
-		return -1;
-	return (int)((gpa - GUEST_BUFFERS) / GUEST_PAGE);
-}
-
-#ifdef HAVE_LIBURING
-static int ring_open(struct disk *disk)
-{
-	int r = io_uring_queue_init(1, &disk->ring, 0);
-
-	return r < 0 ? r : io_uring_register_buffers_sparse(&disk->ring, BUFFER_PAGES);
-}
-
-static void ring_close(struct disk *disk)
-{
-	io_uring_queue_exit(&disk->ring);
-}
-
-/* An address pins the page, NULL lets it go. */
-static int pin(struct disk *disk, uint64_t gpa, void *address)
+/* The ring has a buffer for each page. An address pins it, NULL lets it go. */
+static int set_page(uint64_t gpa, uint8_t *address)
 {
 	struct iovec page = { address, address ? GUEST_PAGE : 0 };
-	int buffer = buffer_of(gpa), r = 1;
+	struct io_uring_rsrc_update2 update = { .data = (uintptr_t)&page, .nr = 1 };
+	uint64_t offset = gpa - GUEST_BUFFERS;
 
-	if (buffer >= 0)
-		r = io_uring_register_buffers_update_tag(&disk->ring, (unsigned int)buffer, &page,
-							 NULL, 1);
-	return r == 1 ? 0 : r < 0 ? r : -EIO;
-}
-
-static int transfer(struct disk *disk, uint32_t what, uint64_t gpa, uint64_t offset)
-{
-	void *page = disk->pages[gpa / GUEST_PAGE];
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&disk->ring);
-	struct io_uring_cqe *cqe;
-	int r;
-
-	if (!sqe)
-		return -EIO;
-	if (what == GUEST_DISK_WRITE)
-		io_uring_prep_write_fixed(sqe, disk->file, page, GUEST_PAGE, offset,
-					  buffer_of(gpa));
-	else
-		io_uring_prep_read_fixed(sqe, disk->file, page, GUEST_PAGE, offset, buffer_of(gpa));
-	io_uring_submit(&disk->ring);
-	do {
-		r = io_uring_wait_cqe(&disk->ring, &cqe);
-	} while (r == -EINTR);
-	if (r < 0)
-		return r;
-	r = cqe->res;
-	io_uring_cqe_seen(&disk->ring, cqe);
-	return r == (int)GUEST_PAGE ? 0 : r < 0 ? r : -EIO;
-}
-#else
-static int ring_open(struct disk *disk)
-{
-	(void)disk;
+	/* It may be used up to now: if this were too late, it would be a SIGBUS. */
+	if (pages[gpa / GUEST_PAGE])
+		(void)*(volatile uint8_t *)pages[gpa / GUEST_PAGE];
+	update.offset = (uint32_t)(offset / GUEST_PAGE);
+	if (offset < BUFFERS_SIZE &&
+	    syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS_UPDATE, &update,
+		    sizeof(update)) != 1)
+		return -errno;
+	pages[gpa / GUEST_PAGE] = address;
 	return 0;
 }
 
-static void ring_close(struct disk *disk)
+static int set_pages(const struct gmem_notice *notice, uint8_t *address)
 {
-	(void)disk;
+	uint64_t at;
+	int r = 0;
+
+	for (at = 0; r == 0 && at < notice->size; at += GUEST_PAGE)
+		r = set_page(notice->gpa + at, address ? address + at : NULL);
+	pthread_mutex_unlock(&lock);
+	return r;
 }
-
-static int pin(struct disk *disk, uint64_t gpa, void *address)
-{
-	(void)disk, (void)gpa, (void)address;
-	return 0;
-}
-
-static int transfer(struct disk *disk, uint32_t what, uint64_t gpa, uint64_t offset)
-{
-	void *page = disk->pages[gpa / GUEST_PAGE];
-	ssize_t n = what == GUEST_DISK_WRITE ? pwrite(disk->file, page, GUEST_PAGE, (off_t)offset)
-					     : pread(disk->file, page, GUEST_PAGE, (off_t)offset);
-
-	return n == (ssize_t)GUEST_PAGE ? 0 : n < 0 ? -errno : -EIO;
-}
-#endif
-
-/* ---- the listener: what it may use, and what it must let go ---- */
 
 static int populate(const struct gmem_notice *notice, void *data)
 {
-	struct disk *disk = data;
-	uint64_t gpa, end = notice->gpa + notice->size;
-	uint8_t *address = notice->address;
-	int r = 0;
-
-	pthread_mutex_lock(&disk->lock);
-	for (gpa = notice->gpa; r == 0 && gpa < end; gpa += GUEST_PAGE) {
-		r = pin(disk, gpa, address + (gpa - notice->gpa));
-		if (r == 0)
-			disk->pages[gpa / GUEST_PAGE] = address + (gpa - notice->gpa);
-	}
-	disk->populated++;
-	pthread_mutex_unlock(&disk->lock);
-	return r;
+	(void)data;
+	pthread_mutex_lock(&lock);
+	return set_pages(notice, notice->address);
 }
 
 static int release(const struct gmem_notice *notice, void *data)
 {
-	struct disk *disk = data;
-	uint64_t gpa, end = notice->gpa + notice->size;
-	int r = 0, code;
-
-	/* In the middle of something: the library asks again after a pause. */
-	if (notice->reason != GMEM_REASON_UNDO && pthread_mutex_trylock(&disk->lock)) {
-		__atomic_fetch_add(&disk->not_at_once, 1, __ATOMIC_RELAXED);
+	(void)data;
+	/* In the middle of something: the library asks again after a pause, unless it undoes. */
+	if (notice->reason == GMEM_REASON_UNDO) {
+		pthread_mutex_lock(&lock);
+	} else if (pthread_mutex_trylock(&lock)) {
+		vm.not_at_once++;
 		return -EAGAIN;
 	}
-	if (notice->reason == GMEM_REASON_UNDO)
-		pthread_mutex_lock(&disk->lock);
-	for (gpa = notice->gpa; gpa < end; gpa += GUEST_PAGE) {
-		if (!disk->pages[gpa / GUEST_PAGE])
-			continue;
-		disk->pages[gpa / GUEST_PAGE] = NULL;
-		code = pin(disk, gpa, NULL);
-		r = r ? r : code;
-	}
-	disk->released++;
-	pthread_mutex_unlock(&disk->lock);
-	return r;
+	return set_pages(notice, NULL);
 }
 
-bool disk_peek(struct disk *disk, uint64_t gpa, uint64_t *ret_word)
+static int64_t serve_entry(uint64_t gpa, uint32_t page, uint32_t what)
 {
-	uint8_t *page;
-
-	pthread_mutex_lock(&disk->lock);
-	page = disk->pages[gpa / GUEST_PAGE];
-	if (page)
-		*ret_word = *(volatile uint64_t *)(page + gpa % GUEST_PAGE);
-	pthread_mutex_unlock(&disk->lock);
-	return page != NULL;
-}
-
-/* ---- the queues ---- */
-
-static int64_t serve_entry(struct disk *disk, uint64_t gpa, uint32_t page, uint32_t what)
-{
-	int r = -EINVAL;
+	off_t offset = (off_t)(page * GUEST_PAGE);
+	uint8_t *address;
+	ssize_t n;
 
 	/* The guest is hostile: a page that it has not shared is none, and so is one elsewhere. */
-	if (gpa % GUEST_PAGE == 0 && buffer_of(gpa) >= 0 && page < GUEST_DISK_PAGES &&
-	    what <= GUEST_DISK_WRITE)
-		r = disk->pages[gpa / GUEST_PAGE] ? transfer(disk, what, gpa, page * GUEST_PAGE)
-						  : -EFAULT;
-	if (r < 0)
-		disk->refused++;
-	else
-		disk->done++;
-	return r;
+	if (gpa % GUEST_PAGE || gpa - GUEST_BUFFERS >= BUFFERS_SIZE || page >= GUEST_DISK_PAGES ||
+	    !pages[gpa / GUEST_PAGE])
+		return -EFAULT;
+	address = pages[gpa / GUEST_PAGE];
+	n = what == GUEST_DISK_WRITE ? pwrite(vm.disk, address, GUEST_PAGE, offset)
+				     : pread(vm.disk, address, GUEST_PAGE, offset);
+	return n == (ssize_t)GUEST_PAGE ? 0 : -EIO;
 }
 
-static void serve_queue(struct disk *disk, struct guest_queue *queue)
+static void serve_queue(struct guest_queue *queue)
 {
-	uint32_t added = __atomic_load_n(&queue->added, __ATOMIC_ACQUIRE), at;
-	uint32_t used = queue->used;
+	uint32_t added = __atomic_load_n(&queue->added, __ATOMIC_ACQUIRE), used = queue->used, at;
 
-	if (added - used > GUEST_QUEUE_ENTRIES)
-		return;
-	for (; used != added; used++) {
+	for (; used != added && added - used <= GUEST_QUEUE_ENTRIES; used++) {
 		at = used % GUEST_QUEUE_ENTRIES;
-		queue->entry[at].result = serve_entry(disk, queue->entry[at].gpa,
-						      queue->entry[at].page, queue->entry[at].what);
+		queue->entry[at].result = serve_entry(queue->entry[at].gpa, queue->entry[at].page,
+						      queue->entry[at].what);
 		__atomic_store_n(&queue->used, used + 1, __ATOMIC_RELEASE);
 	}
 }
 
-static void *disk_thread(void *data)
+void disk_serve(uint32_t queue)
 {
-	struct disk *disk = data;
 	struct guest_queue *queues;
-	unsigned int i;
 
-	pthread_mutex_lock(&disk->lock);
-	while (!disk->stop) {
-		if (!disk->has_work) {
-			pthread_cond_wait(&disk->notified, &disk->lock);
-			continue;
-		}
-		disk->has_work = false;
-		/* Where the boot memory is, if it is there: not while slots are created again. */
-		queues = (struct guest_queue *)disk->pages[GUEST_QUEUES / GUEST_PAGE];
-		for (i = 0; queues && i < disk->vm->vcpus; i++)
-			serve_queue(disk, &queues[i]);
-	}
-	pthread_mutex_unlock(&disk->lock);
-	return NULL;
+	pthread_mutex_lock(&lock);
+	/* Queues are in shared memory like any other. */
+	queues = (struct guest_queue *)pages[GUEST_QUEUES / GUEST_PAGE];
+	if (queues && queue < GUEST_VCPUS)
+		serve_queue(&queues[queue]);
+	pthread_mutex_unlock(&lock);
 }
 
-void disk_notify(struct disk *disk)
+void disk_open(void)
 {
-	pthread_mutex_lock(&disk->lock);
-	disk->has_work = true;
-	pthread_cond_signal(&disk->notified);
-	pthread_mutex_unlock(&disk->lock);
-}
-
-int disk_open(struct vm *vm)
-{
+	struct io_uring_rsrc_register buffers = { .nr = BUFFERS_SIZE / GUEST_PAGE };
 	struct gmem_listener_options options = { .size = sizeof(options), .name = "disk" };
-	struct disk *disk = calloc(1, sizeof(*disk));
-	int r;
+	struct io_uring_params params = { 0 };
 
-	if (!disk)
-		return complain("disk", -ENOMEM);
-	vm->disk = disk;
-	disk->vm = vm;
-	pthread_mutex_init(&disk->lock, NULL);
-	pthread_cond_init(&disk->notified, NULL);
-	disk->file = vm->disk_file ? vm->disk_file : memfd_create("disk", MFD_CLOEXEC);
-	if (disk->file < 0 || ftruncate(disk->file, GUEST_DISK_PAGES * GUEST_PAGE))
-		return complain("memfd of the disk", -errno);
-	r = ring_open(disk);
-	if (r < 0)
-		return complain("io_uring", r);
+	if (!vm.disk)
+		vm.disk = sys(memfd_create("disk", MFD_CLOEXEC));
+	sys(ftruncate(vm.disk, GUEST_DISK_PAGES * GUEST_PAGE));
+	ring = sys((int)syscall(__NR_io_uring_setup, 1, &params));
+	buffers.flags = IORING_RSRC_REGISTER_SPARSE;
+	sys((int)syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS2, &buffers,
+			 sizeof(buffers)));
 	options.release = release;
 	options.populate = populate;
-	options.data = disk;
-	r = gmem_listener_add(vm->space, &options, &disk->listener, vm->error);
-	if (r < 0)
-		return complain_report(vm->error);
-	r = -pthread_create(&disk->thread, NULL, disk_thread, disk);
-	return r < 0 ? complain("pthread_create", r) : 0;
-}
-
-void disk_report(struct disk *disk)
-{
-	printf("disk: %llu requests, %llu refused; told to use memory %llu times, to let go %llu "
-	       "times, %llu times not at once\n",
-	       (unsigned long long)disk->done, (unsigned long long)disk->refused,
-	       (unsigned long long)disk->populated, (unsigned long long)disk->released,
-	       (unsigned long long)disk->not_at_once);
-}
-
-int disk_detach(struct disk *disk)
-{
-	if (disk->thread) {
-		pthread_mutex_lock(&disk->lock);
-		disk->stop = true;
-		pthread_cond_signal(&disk->notified);
-		pthread_mutex_unlock(&disk->lock);
-		pthread_join(disk->thread, NULL);
-		disk->thread = 0;
-	}
-	gmem_listener_remove(disk->listener, NULL);
-	disk->listener = NULL;
-	return disk->file;
-}
-
-void disk_close(struct disk *disk)
-{
-	if (!disk)
-		return;
-	close(disk_detach(disk));
-	ring_close(disk);
-	free(disk);
+	check(gmem_listener_add(vm.space, &options, &vm.listener, report));
 }
