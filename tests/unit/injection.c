@@ -555,7 +555,7 @@ static const int named_codes[] = {
 };
 
 /* Those by which the library finds out why, goes on, or cleans up. */
-static const int first_codes[] = { EINVAL, ENOTTY, EAGAIN, EINTR, ENOMEM, EPERM, ENODEV };
+static const int first_codes[] = { EINVAL, EAGAIN, ENOMEM, ENOTTY, EINTR, EPERM, ENODEV };
 
 /* The errnos to fail with: 1 to 134, or fewer. */
 struct codes {
@@ -597,12 +597,13 @@ END_TEST
 
 START_TEST(a_second_system_call_fails_on_the_way_out)
 {
-	const struct codes codes = codes_or(first_codes, COUNT(first_codes));
+	/* The first of those above: what is refused, and what is tried again. */
+	const struct codes codes = codes_or(first_codes, 3);
 	const struct function *f = &functions[_i];
 	int call, first, second, i;
 
 	for (call = 1; call <= f->calls; call++) {
-		for (first = 0; first < COUNT(first_codes); first++) {
+		for (first = 0; first < (codes.list ? 3 : COUNT(first_codes)); first++) {
 			for (second = call + 1; second <= call + 3; second++) {
 				for (i = 0; i < codes.count; i++) {
 					inject((struct failure){ call, -first_codes[first] },
