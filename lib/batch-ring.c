@@ -36,44 +36,44 @@ static bool is_for_ring(const struct gmem_batch *batch, const struct gmem_job *j
 	const struct gmem_batch_item *item = item_of(batch, job);
 	uint64_t flags;
 
-	if (job->done)
-		return false;
 	if (item->kind != GMEM_BATCH_CONVERT)
 		return true;
 	return !batch->no_commands && gmem_level_permits(GMEM_LEVEL_FULL) &&
 	       get_flags(job, item->policy, &flags);
 }
 
-static void set_conversion(const struct gmem_batch *batch, const struct gmem_job *job,
-			   struct gmem_uapi_conversion *conversion)
+static void set_conversion(const struct gmem_job *job, const struct gmem_batch_item *item,
+			   uint64_t flags, struct gmem_uapi_conversion *conversion)
 {
-	const struct gmem_batch_item *item = item_of(batch, job);
-
-	memset(conversion, 0, sizeof(*conversion));
-	conversion->offset = job->offset;
-	conversion->size = job->size;
-	if (item->state == GMEM_STATE_PRIVATE)
-		conversion->attributes = GMEM_UAPI_ATTRIBUTE_PRIVATE;
-	get_flags(job, item->policy, &conversion->flags);
-	/* Unless the kernel says otherwise. */
-	conversion->result = -ECANCELED;
+	*conversion = (struct gmem_uapi_conversion){
+		.offset = job->offset,
+		.size = job->size,
+		.attributes = item->state == GMEM_STATE_PRIVATE ? GMEM_UAPI_ATTRIBUTE_PRIVATE : 0,
+		.flags = flags,
+		/* Unless the kernel says otherwise. */
+		.result = -ECANCELED,
+	};
 }
 
-/* All conversions of one file that follow each other go into one command. */
+/* All conversions of one file that follow each other go into one command; the first one can. */
 static void queue_conversions(struct gmem_batch *batch, struct gmem_wave_entry *entry,
 			      struct gmem_ring_request *request)
 {
-	const struct gmem_job *first = &batch->jobs[entry->first_job], *job;
+	const struct gmem_job *job = &batch->jobs[entry->first_job], *end;
+	const struct gmem *gmem = job->gmem;
+	struct gmem_uapi_conversion *conversion = &batch->conversions[entry->first_job];
+	const struct gmem_batch_item *item;
+	uint64_t flags;
 
-	entry->conversions = &batch->conversions[entry->first_job];
-	while (batch->next_job < batch->nr_jobs) {
-		job = &batch->jobs[batch->next_job];
-		if (job->gmem != first->gmem || item_of(batch, job)->kind != GMEM_BATCH_CONVERT ||
-		    !is_for_ring(batch, job))
+	entry->conversions = conversion;
+	for (end = batch->jobs + batch->nr_jobs; job < end && job->gmem == gmem; job++) {
+		item = item_of(batch, job);
+		if (item->kind != GMEM_BATCH_CONVERT || !get_flags(job, item->policy, &flags))
 			break;
-		set_conversion(batch, job, &batch->conversions[batch->next_job++]);
-		entry->jobs++;
+		set_conversion(job, item, flags, conversion++);
 	}
+	batch->next_job = (uint64_t)(job - batch->jobs);
+	entry->jobs = batch->next_job - entry->first_job;
 	request->kind = GMEM_RING_COMMAND;
 	request->address = entry->conversions;
 	request->size = entry->jobs;
