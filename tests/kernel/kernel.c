@@ -164,7 +164,12 @@ int vm_capability(int vm, int capability)
 int new_vm(unsigned int type)
 {
 	int kvm = open_kvm();
-	int vm = ioctl(kvm, KVM_CREATE_VM, type);
+	int vm;
+
+	/* Any signal, and work that an I/O ring has left for this thread, is in its way. */
+	do {
+		vm = ioctl(kvm, KVM_CREATE_VM, type);
+	} while (vm < 0 && errno == EINTR);
 
 	ck_assert_msg(vm >= 0, "KVM_CREATE_VM type %u: %s", type, strerror(errno));
 	close(kvm);

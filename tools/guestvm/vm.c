@@ -257,7 +257,10 @@ static int create_vm(struct guestvm *vm, const struct guestvm_options *opt,
 
 	if (opt->type && (opt->type > 31 || err < 0 || !(err & (1 << opt->type))))
 		return step_failed(reterr_step, "KVM_CAP_VM_TYPES", -EOPNOTSUPP);
-	err = vm_ioctl(vm->kvm_fd, KVM_CREATE_VM, opt->type);
+	/* Any signal, and work that an I/O ring has left for this thread, is in its way. */
+	do {
+		err = vm_ioctl(vm->kvm_fd, KVM_CREATE_VM, opt->type);
+	} while (err == -EINTR);
 	if (err < 0)
 		return step_failed(reterr_step, "KVM_CREATE_VM", err);
 	vm->vm_fd = err;
