@@ -29,7 +29,7 @@ static struct page {
 	counter conversions, converting;
 	struct conversion converted[MODEL_CONVERTERS];
 
-	counter punches, punching;
+	counter punches; /* odd while one is under way */
 	struct span punched;
 	uint64_t punch_started;
 
@@ -86,7 +86,6 @@ void model_convert_end(int converter, int first, int count, bool private, bool d
 void model_punch_begin(int first, int count)
 {
 	for (int i = first; i < first + count; i++) {
-		atomic_fetch_add(&pages[i].punching, 1);
 		atomic_fetch_add(&pages[i].punches, 1);
 		pages[i].punch_started = model_now();
 	}
@@ -99,7 +98,6 @@ void model_punch_end(int first, int count)
 		atomic_store(&pages[i].punched.end, model_now());
 		atomic_store(&pages[i].punched.start, pages[i].punch_started);
 		atomic_fetch_add(&pages[i].punches, 1);
-		atomic_fetch_sub(&pages[i].punching, 1);
 	}
 }
 
@@ -181,8 +179,9 @@ const char *model_judge_own(int writer, int page, uint64_t value, uint64_t since
 		return NULL;
 	}
 	if (value == 0) {
-		if (!written || end > atomic_load(&writing->when.start) ||
-		    atomic_load(&at->punching))
+		/* Not what is under way by now: it may just have ended, and its end is not in @end.
+		 */
+		if (!written || end > atomic_load(&writing->when.start) || punches % 2)
 			return NULL;
 		return "it is zero, and no hole was punched since it was written";
 	}
