@@ -355,7 +355,13 @@ static bool open_vm(void)
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	struct target target;
 
-	bench.vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+	if (kvm < 0)
+		return false;
+	/* Any signal, and work that an I/O ring has left for this thread, is in its way. */
+	do {
+		bench.vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	} while (bench.vm < 0 && errno == EINTR);
+	close(kvm);
 	if (bench.vm < 0 || !open_target(&target))
 		return false;
 	close_target(&target);

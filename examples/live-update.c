@@ -2,18 +2,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * A guest that counts goes on counting after the host has replaced its kernel. The same program
- *runs before and after the kexec:
+ * runs before and after the kexec:
  *
  *	lab/lab live-update -- build/examples/live-update
  *
  * Every time it lets the guest count to some more, then preserves in one session the VM, the
- *memory, and a blob in which it writes down what only it knows: the slot and the vCPU's registers.
- *The guest counts in a register, which it writes to memory together with a checksum of all numbers
- *so far. So a guest that lost its registers, or a byte of its memory, is found out.
+ * memory, and a blob in which it writes down what only it knows: the slot and the vCPU's registers.
+ * The guest counts in a register, which it writes to memory together with a checksum of all numbers
+ * so far. So a guest that lost its registers, or a byte of its memory, is found out.
  */
 #include "vm.h"
-
-#include <sys/mman.h>
 
 #define SESSION "counting-guest"
 enum {
@@ -22,8 +20,7 @@ enum {
 	TOKEN_RAM
 };
 
-/* Guest-physical and in the file: code, which is private, and the page of results, which is shared.
- */
+/* Guest-physical and in the file: code is private, the page of results is shared. */
 #define RAM_SIZE	  0x100000
 #define CODE_OFFSET	  0x1000
 #define PAGE_OFFSET	  0x2000
@@ -72,17 +69,6 @@ struct machine {
 	volatile struct results *results; /* the shared page */
 };
 
-/* A call of KVM's own that must not fail. */
-static int kvm(int fd, unsigned long request, void *argument, const char *name)
-{
-	int r = ioctl(fd, request, argument);
-
-	if (r >= 0)
-		return r;
-	fprintf(stderr, "%s: %s\n", name, strerror(errno));
-	exit(EXIT_FAILURE);
-}
-
 static void bind_slot(struct machine *machine, const struct gmem_blob_slot *slot)
 {
 	struct user_region2 region = {
@@ -94,29 +80,24 @@ static void bind_slot(struct machine *machine, const struct gmem_blob_slot *slot
 		.guest_memfd_offset = slot->offset,
 	};
 
-	kvm(machine->vm, SLOT_USER_REGION2, &region, "KVM_SET_USER_MEMORY_REGION2");
+	sys(ioctl(machine->vm, SLOT_USER_REGION2, &region));
 }
 
 static void make_vcpu(struct machine *machine, struct vcpu_state *state)
 {
-	int device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	int size = kvm(device, KVM_GET_VCPU_MMAP_SIZE, NULL, "KVM_GET_VCPU_MMAP_SIZE");
+	int device = open_kvm();
+	int size = sys(ioctl(device, KVM_GET_VCPU_MMAP_SIZE, 0));
 
 	close(device);
-	machine->vcpu = kvm(machine->vm, KVM_CREATE_VCPU, NULL, "KVM_CREATE_VCPU");
-	machine->run =
-		mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, machine->vcpu, 0);
-	if (machine->run == MAP_FAILED) {
-		perror("mapping struct kvm_run");
-		exit(EXIT_FAILURE);
-	}
+	machine->vcpu = sys(ioctl(machine->vm, KVM_CREATE_VCPU, 0));
+	machine->run = map_fd(machine->vcpu, (size_t)size);
 	if (state->regs.rip == 0) { /* a new guest */
-		kvm(machine->vcpu, KVM_GET_SREGS, &state->sregs, "KVM_GET_SREGS");
+		sys(ioctl(machine->vcpu, KVM_GET_SREGS, &state->sregs));
 		state->sregs.cs.base = state->sregs.cs.selector = 0;
 		state->regs = (struct kvm_regs){ .rip = CODE_OFFSET, .rflags = 2 };
 	}
-	kvm(machine->vcpu, KVM_SET_SREGS, &state->sregs, "KVM_SET_SREGS");
-	kvm(machine->vcpu, KVM_SET_REGS, &state->regs, "KVM_SET_REGS");
+	sys(ioctl(machine->vcpu, KVM_SET_SREGS, &state->sregs));
+	sys(ioctl(machine->vcpu, KVM_SET_REGS, &state->regs));
 }
 
 static int map_results(struct machine *machine, struct gmem_error *error)
@@ -212,7 +193,7 @@ static void count_on(struct machine *machine)
 	uint32_t until = results->count + COUNTS;
 
 	while (results->count < until) {
-		kvm(machine->vcpu, KVM_RUN, NULL, "KVM_RUN");
+		sys(ioctl(machine->vcpu, KVM_RUN, 0));
 		if (machine->run->exit_reason != KVM_EXIT_IO) {
 			fprintf(stderr, "Unexpected exit %u.\n", machine->run->exit_reason);
 			exit(EXIT_FAILURE);
@@ -237,8 +218,8 @@ static void save_vcpu(struct machine *machine, struct vcpu_state *state)
 		exit(EXIT_FAILURE);
 	}
 	machine->run->immediate_exit = 0;
-	kvm(machine->vcpu, KVM_GET_REGS, &state->regs, "KVM_GET_REGS");
-	kvm(machine->vcpu, KVM_GET_SREGS, &state->sregs, "KVM_GET_SREGS");
+	sys(ioctl(machine->vcpu, KVM_GET_REGS, &state->regs));
+	sys(ioctl(machine->vcpu, KVM_GET_SREGS, &state->sregs));
 }
 
 static int preserve(struct gmem_session *session, struct machine *machine, struct gmem_error *error)

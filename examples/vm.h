@@ -6,6 +6,7 @@
 #ifndef EXAMPLES_VM_H
 #define EXAMPLES_VM_H
 
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgmem/gmem.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #ifndef KVM_X86_SW_PROTECTED_VM
@@ -23,17 +25,52 @@
 /* By convention of test programs: this machine cannot do it. */
 #define EXIT_UNSUPPORTED 77
 
+/* A system call that must not fail. */
+#define sys(call) check_call(call, #call)
+static inline int check_call(int result, const char *call)
+{
+	if (result < 0)
+		err(EXIT_FAILURE, "%s", call);
+	return result;
+}
+
+static inline void *map_fd(int fd, size_t size)
+{
+	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (address == MAP_FAILED)
+		err(EXIT_FAILURE, "mmap");
+	return address;
+}
+
+/* Does not return if there is no KVM. */
+static inline int open_kvm(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (kvm < 0)
+		err(EXIT_UNSUPPORTED, "/dev/kvm");
+	return kvm;
+}
+
+/* Returns the VM's descriptor, or -1 and errno. */
+static inline int create_vm(int kvm, unsigned long type)
+{
+	int vm;
+
+	/* Any signal, and work that an I/O ring has left for this thread, is in its way. */
+	do {
+		vm = ioctl(kvm, KVM_CREATE_VM, type);
+	} while (vm < 0 && errno == EINTR);
+	return vm;
+}
+
 /* The VM's descriptor; does not return if there is none. */
 static inline int open_vm(void)
 {
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	int vm;
+	int kvm = open_kvm();
+	int vm = create_vm(kvm, KVM_X86_SW_PROTECTED_VM);
 
-	if (kvm < 0) {
-		fprintf(stderr, "/dev/kvm: %s\n", strerror(errno));
-		exit(EXIT_UNSUPPORTED);
-	}
-	vm = ioctl(kvm, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM);
 	if (vm < 0) {
 		fprintf(stderr,
 			"KVM_CREATE_VM: %s: this kernel has no software-protected VMs. Try\n"

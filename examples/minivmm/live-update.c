@@ -17,7 +17,7 @@ enum {
 };
 
 static struct {
-	uint64_t vcpus;
+	uint64_t type, vcpus;
 	struct kvm_regs regs[GUEST_VCPUS];
 	struct kvm_sregs sregs[GUEST_VCPUS];
 } saved;
@@ -39,6 +39,7 @@ int live_update_save(void)
 	vm.stopped = true;
 	vcpus_wait();
 	check(gmem_listener_remove(vm.listener, report));
+	saved.type = vm.type;
 	saved.vcpus = vm.wish.vcpus;
 	for (i = 0; i < saved.vcpus; i++) {
 		sys(ioctl(vm.vcpu[i].fd, KVM_GET_REGS, &saved.regs[i]));
@@ -68,7 +69,6 @@ void live_update_restore(void)
 	struct gmem_retrieve_options options = { .size = sizeof(options) };
 	struct gmem_blob_section section;
 	struct gmem_session *session;
-	struct gmem_probe *probe;
 	struct gmem_blob *blob;
 	uint64_t i;
 
@@ -77,10 +77,11 @@ void live_update_restore(void)
 	if (gmem_blob_find_section(blob, SESSION, &section) < 0 || section.size != sizeof(saved))
 		errx(EXIT_FAILURE, "the blob is of another VMM");
 	memcpy(&saved, section.data, sizeof(saved));
+	vm.type = saved.type;
 	vm.wish.vcpus = saved.vcpus;
 	check(gmem_retrieve_vm(session, TOKEN_VM, &vm.fd, report));
-	check(gmem_probe_new(vm.fd, NULL, &probe, report));
-	options.probe = probe;
+	check(gmem_probe_new(vm.fd, NULL, &vm.probe, report));
+	options.probe = vm.probe;
 	options.blob = blob;
 	check(gmem_retrieve_fd(session, TOKEN_DISK, &vm.disk, report));
 	for (i = 0; i < SLOTS; i++)
@@ -92,6 +93,5 @@ void live_update_restore(void)
 	}
 	check(gmem_session_finish(session, report));
 	gmem_session_release(session);
-	gmem_probe_free(probe);
 	gmem_blob_free(blob);
 }

@@ -3,7 +3,6 @@
 #include "minivmm.h"
 
 #include <getopt.h>
-#include <sys/mman.h>
 #include <time.h>
 
 static const char usage[] =
@@ -17,28 +16,15 @@ static const char usage[] =
 	"  --live-update     with GMEM_STAGE=0 in the environment: run for a while, and leave a process\n"
 	"                    that holds the guest until the kexec; else: go on with that guest\n";
 
-struct vm vm = { .fd = -1, .wish = { .vcpus = 4, .rounds = 20 } };
+struct vm vm = { .fd = -1,
+		 .convert.size = sizeof(vm.convert),
+		 .wish = { .vcpus = 4, .rounds = 20 } };
 _Thread_local struct gmem_error *report;
 
 void check(int code)
 {
 	if (code < 0)
 		exit(explain(report));
-}
-
-int check_call(int result, const char *call)
-{
-	if (result < 0)
-		err(EXIT_FAILURE, "%s", call);
-	return result;
-}
-
-void *map(int fd, uint64_t size)
-{
-	void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	check_call(address == MAP_FAILED ? -1 : 0, "mmap");
-	return address;
 }
 
 /* The host converts, too. */
@@ -49,16 +35,15 @@ static void stress(void)
 	uint64_t conversions = 0, first, pages;
 	time_t end = time(NULL) + (time_t)vm.wish.stress;
 	enum gmem_state state;
-	int r = -EAGAIN;
+	int r;
 
 	printf("GMEM_SEED=%u\n", seed);
 	while (time(NULL) < end) {
 		first = (uint64_t)rand_r(&seed) % GUEST_ARENA_PAGES;
 		pages = (uint64_t)rand_r(&seed) % (GUEST_ARENA_PAGES - first) + 1;
 		state = rand_r(&seed) % 2 ? GMEM_STATE_SHARED : GMEM_STATE_PRIVATE;
-		if (vm.control->can_convert)
-			r = gmem_space_convert(vm.space, GUEST_ARENA + first * GUEST_PAGE,
-					       pages * GUEST_PAGE, state, &vm.convert, report);
+		r = gmem_space_convert(vm.space, GUEST_ARENA + first * GUEST_PAGE,
+				       pages * GUEST_PAGE, state, &vm.convert, report);
 		check(r == -EAGAIN ? 0 : r);
 		conversions += r == 0;
 	}

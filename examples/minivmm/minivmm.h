@@ -4,7 +4,6 @@
 #ifndef MINIVMM_H
 #define MINIVMM_H
 
-#include <err.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +24,7 @@ struct vcpu {
 extern struct vm {
 	int kvm_fd, fd;
 	uint64_t type;
+	struct gmem_probe *probe;
 	struct gmem_space *space;
 	struct gmem *files[SLOTS];
 	struct gmem_convert_options convert;
@@ -41,9 +41,6 @@ extern struct vm {
 /* main.c: end the program unless the call succeeded. A thread has one report for all its calls. */
 extern _Thread_local struct gmem_error *report;
 void check(int code);
-int check_call(int result, const char *call);
-#define sys(call) check_call(call, #call)
-void *map(int fd, uint64_t size);
 
 /* vm.c */
 void vm_open(void); /* with what a live update brought, if vm has that */

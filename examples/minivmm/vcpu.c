@@ -15,7 +15,7 @@ void vcpu_open(uint64_t id)
 
 	vcpu->id = id;
 	vcpu->fd = sys(ioctl(vm.fd, KVM_CREATE_VCPU, id));
-	vcpu->run = map(vcpu->fd, (uint64_t)sys(ioctl(vm.kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0)));
+	vcpu->run = map_fd(vcpu->fd, (size_t)sys(ioctl(vm.kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0)));
 	cpuid.head.nent = 256;
 	sys(ioctl(vm.kvm_fd, KVM_GET_SUPPORTED_CPUID, &cpuid));
 	sys(ioctl(vcpu->fd, KVM_SET_CPUID2, &cpuid));

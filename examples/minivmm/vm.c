@@ -6,51 +6,43 @@
 #include <linux/kvm_para.h>
 
 #define JOURNAL_SIZE (UINT64_C(16) << 20)
-#ifndef KVM_CAP_VM_TYPES
-#define KVM_CAP_VM_TYPES 235
-#endif
 
 /* One with private memory, or of the ordinary sort where the kernel has no other. */
-static void create_vm(void)
+static void new_vm(void)
 {
-	struct kvm_enable_cap hypercalls = { .cap = KVM_CAP_EXIT_HYPERCALL };
-	int types;
-
-	vm.kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (vm.kvm_fd < 0)
-		err(EXIT_UNSUPPORTED, "/dev/kvm");
-	types = sys(ioctl(vm.kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES));
-	vm.type = types & 1 << KVM_X86_SW_PROTECTED_VM ? KVM_X86_SW_PROTECTED_VM : 0;
-	if (vm.fd < 0)
-		vm.fd = sys(ioctl(vm.kvm_fd, KVM_CREATE_VM, vm.type));
-	hypercalls.args[0] = 1 << KVM_HC_MAP_GPA_RANGE;
-	if (vm.type)
-		sys(ioctl(vm.fd, KVM_ENABLE_CAP, &hypercalls));
+	vm.type = KVM_X86_SW_PROTECTED_VM;
+	vm.fd = create_vm(vm.kvm_fd, vm.type);
+	if (vm.fd < 0) {
+		vm.type = 0;
+		vm.fd = sys(create_vm(vm.kvm_fd, vm.type));
+	}
+	check(gmem_probe_new(vm.fd, NULL, &vm.probe, report));
 }
 
 static void create_space(void)
 {
-	struct gmem_space_options options = { .size = sizeof(options), .vm_type = vm.type };
-	struct gmem_probe *probe;
+	struct gmem_space_options options = { .size = sizeof(options),
+					      .vm_type = vm.type,
+					      .probe = vm.probe };
+	struct kvm_enable_cap hypercalls = { .cap = KVM_CAP_EXIT_HYPERCALL };
 	int fd;
 
-	check(gmem_probe_new(vm.fd, NULL, &probe, report));
-	options.probe = probe;
 	if (vm.journal) {
 		fd = sys(open(vm.journal, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
 		sys(ftruncate(fd, JOURNAL_SIZE));
-		options.journal = map(fd, JOURNAL_SIZE);
+		options.journal = map_fd(fd, JOURNAL_SIZE);
 		options.journal_size = JOURNAL_SIZE;
 	}
 	check(gmem_space_new(vm.fd, &options, &vm.space, report));
 	vm.wish.can_convert = gmem_space_get_mode(vm.space) != GMEM_MODE_FIXED;
-	vm.convert.size = sizeof(vm.convert);
+	hypercalls.args[0] = 1 << KVM_HC_MAP_GPA_RANGE;
+	if (vm.wish.can_convert)
+		sys(ioctl(vm.fd, KVM_ENABLE_CAP, &hypercalls));
 	/* If the kernel promises to keep contents the guest checks it. */
-	if (gmem_probe_get_policies(probe) & 1 << (GMEM_POLICY_PRESERVE - 1)) {
+	if (gmem_probe_get_policies(vm.probe) & 1 << (GMEM_POLICY_PRESERVE - 1)) {
 		vm.convert.policy = GMEM_POLICY_PRESERVE;
 		vm.wish.keeps_contents = 1;
 	}
-	gmem_probe_free(probe);
 }
 
 static void bind_slots(void)
@@ -71,7 +63,9 @@ void vm_open(void)
 {
 	uint64_t i;
 
-	create_vm();
+	vm.kvm_fd = open_kvm();
+	if (vm.fd < 0)
+		new_vm();
 	create_space();
 	for (i = 0; i < SLOTS && !vm.files[i]; i++)
 		check(gmem_space_create(vm.space, GUEST_SLOT_SIZE, GMEM_INIT_SHARED, &vm.files[i],
