@@ -38,6 +38,8 @@ command_tree() {
 	mkdir -p "$dir" || die "$FAILED" "cannot make $dir"
 	copy_tree "$SOURCE" "$dir"
 	lab_git "$dir" init -q -b series
+	# git would pack what nobody changes any more, in the background, after somebody's commit or rebase there.
+	lab_git "$dir" config gc.auto 0
 	lab_git "$dir" add -fA
 	lab_git "$dir" commit -q -m "Linux $SOURCE_ID"
 	lab_git "$dir" tag base
