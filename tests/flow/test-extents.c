@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What a query has found is compared with what a flow expects. */
-#include <check.h>
+#include "../quick-check.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

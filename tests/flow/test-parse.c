@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Flows are read completely, every mistake is told with its place and with what was expected. */
-#include <check.h>
+#include "../quick-check.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

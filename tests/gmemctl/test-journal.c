@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Journals are read whatever is in them, and replayed as a simple model does it. */
-#include <check.h>
+#include "../quick-check.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

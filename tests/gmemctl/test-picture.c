@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* Pictures of states: what is in a cell, its letter, and that SVG says the same. */
-#include <check.h>
+#include "../quick-check.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /* What gmemctl top reads: fdinfo, and which files processes have. */
-#include <check.h>
+#include "../quick-check.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #ifndef TESTS_KERNEL_H
 #define TESTS_KERNEL_H
 
-#include <check.h>
+#include "../quick-check.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -3,7 +3,7 @@
 /*
  * What tests write down: the calls that they expect of the library.
  */
-#include <check.h>
+#include "../quick-check.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

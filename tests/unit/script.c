@@ -1,6 +1,6 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-#include <check.h>
+#include "../quick-check.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
 
-#include <check.h>
+#include "../quick-check.h"
 #include <errno.h>
 #include <libgmem/gmem.h>
 #include "documented-errors.h"
