@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * What the parts of the test of system calls share. Live update has a file of its own.
+ * What the files of the test of system calls share.
  */
 #ifndef TEST_SECCOMP_H
 #define TEST_SECCOMP_H
@@ -32,6 +32,15 @@ struct here {
 	char stored[40];	      /* a socket that takes messages */
 	struct gmem_error *error;
 };
+
+/* What is traced of a part. */
+struct run {
+	const char *part;
+	int (*run)(struct here *here);	   /* 0 if all came out as it should */
+	int (*prepare)(struct here *here); /* before it is traced, or NULL */
+};
+/* The last has no name. */
+extern const struct run runs[];
 
 static inline int result(int got, int want)
 {

@@ -6,6 +6,7 @@
  * like any other access. The slot is either one on the guest_memfd, or an ordinary one that was
  * made of a mapping of the file, in any VM of any process.
  */
+#include "kvm-write.h"
 #include "private-path.h"
 
 #include <errno.h>
@@ -23,104 +24,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "guestvm.h"
-
 #define PROGRAM "private-kvm"
 
 #define GPA   (1ULL << 30)
 #define MMIO  (3ULL << 30) /* no slot there */
 #define ROUND 8
 
-/* Linux: arch/x86/include/uapi/asm/kvm_para.h, include/hyperv/hvgdk.h */
-#define MSR_WALL_CLOCK	 0x4b564d00
-#define MSR_SYSTEM_TIME	 0x4b564d01
-#define MSR_ASYNC_PF	 0x4b564d02
-#define MSR_STEAL_TIME	 0x4b564d03
-#define ASYNC_PF_ON	 (1 | 2 | 8) /* enabled, at every privilege level, by interrupt */
-#define MSR_HV_GUEST_OS	 0x40000000
-#define MSR_HV_HYPERCALL 0x40000001
-
-static int set_msr(struct guestvm *guest, uint32_t index, uint64_t value)
-{
-	struct {
-		uint32_t count, pad; /* struct kvm_msrs, of one entry */
-		struct kvm_msr_entry entry;
-	} msrs = { 1, 0, { .index = index, .data = value } };
-	int set = ioctl(guestvm_vcpu_fd(guest, 0), KVM_SET_MSRS, &msrs);
-
-	return set < 0 ? -errno : set == 1 ? 0 : -EIO;
-}
-
-/* What the guest does then is nothing, but KVM does what it has to before it lets a guest run. */
-static int let_run(struct guestvm *guest)
-{
-	struct guestvm_cmd command = { GUESTVM_READ8, { GUESTVM_SCRATCH } };
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, &command, &result);
-
-	return err ? err : result.exit == GUESTVM_DONE ? 0 : -EIO;
-}
-
-/* ---- what KVM writes ---- */
-
-static int write_wall_clock(struct guestvm *guest, uint64_t gpa)
-{
-	return set_msr(guest, MSR_WALL_CLOCK, gpa);
-}
-
-/* Every vCPU's clock is written again when the VM's is set. */
-static int set_clock(struct guestvm *guest)
-{
-	struct kvm_clock_data clock = { .clock = 1000 };
-
-	return ioctl(guestvm_vm_fd(guest), KVM_SET_CLOCK, &clock) ? -errno : let_run(guest);
-}
-
-static int write_system_time(struct guestvm *guest, uint64_t gpa)
-{
-	int err = set_msr(guest, MSR_SYSTEM_TIME, gpa | 1);
-
-	return err ? err : set_clock(guest);
-}
-
-static int write_steal_time(struct guestvm *guest, uint64_t gpa)
-{
-	int err = set_msr(guest, MSR_STEAL_TIME, gpa | 1);
-
-	return err ? err : let_run(guest);
-}
-
-static int write_hypercall_page(struct guestvm *guest, uint64_t gpa)
-{
-	int err = set_msr(guest, MSR_HV_GUEST_OS, 1);
-
-	return err ? err : set_msr(guest, MSR_HV_HYPERCALL, gpa | 1);
-}
-
-static int clear_hypercall_page(struct guestvm *guest)
-{
-	return set_msr(guest, MSR_HV_GUEST_OS, 0);
-}
-
-static const struct kvm_write {
-	const char *text;
-	int (*start)(struct guestvm *guest, uint64_t gpa); /* tells KVM the place, makes it write */
-	int (*again)(struct guestvm *guest);		   /* makes it write again, or NULL */
-	int refusal;					   /* what start() says on private memory */
-} kvm_writes[] = {
-	{ "wall clock (MSR 0x4b564d00)", write_wall_clock, NULL, 0 },
-	{ "pvclock (MSR 0x4b564d01)", write_system_time, set_clock, 0 },
-	{ "steal time (MSR 0x4b564d03)", write_steal_time, let_run, 0 },
-	{ "Hyper-V hypercall page (MSR 0x40000001)", write_hypercall_page, clear_hypercall_page,
-	  -EIO },
-};
-enum {
-	WALL_CLOCK,
-	SYSTEM_TIME,
-	STEAL_TIME,
-	HYPERCALL_PAGE,
-	NR_KVM_WRITES
-};
+/* Linux: arch/x86/include/uapi/asm/kvm_para.h */
+#define MSR_ASYNC_PF 0x4b564d02
+#define ASYNC_PF_ON  (1 | 2 | 8) /* enabled, at every privilege level, by interrupt */
 
 /* ---- a slot on the file, in the VM that it belongs to ---- */
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * A model of a kernel whose calls fail. Its source to load from, its nodes, its io_uring and what
- * is run on them have a file of their own.
+ * is run on them have a file of their own, and so has live update.
  */
 #ifndef TEST_INJECTION_H
 #define TEST_INJECTION_H
@@ -19,12 +19,16 @@ extern int open_files, mappings;
 extern int stuck;
 /** Whether one of the failures is this. */
 bool injects(int code);
+/** What every call goes to. */
+extern const struct gmem_sys model;
 /** The file that functions are run on. */
 extern struct gmem *gmem;
+#define FILE_SIZE (UINT64_C(256) << 20)
 
 /** What is mapped, and what is loaded into it: 8 pages. */
 #define LOADED (8 * UINT64_C(4096))
 extern unsigned char memory[LOADED], loaded[LOADED];
+#define ADDRESS ((void *)memory)
 
 int64_t model_pread(int fd, void *buffer, size_t size, uint64_t offset);
 int64_t model_lseek(int fd, uint64_t offset, int whence);
