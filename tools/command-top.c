@@ -81,24 +81,24 @@ static int compare(const void *a, const void *b)
 
 static void print_bar(const struct wish *wish, const struct statistics *file)
 {
-	int private = 0;
+	int filled;
 
 	if (!file->has_states || !file->size) {
 		printf("%*s", BAR, "");
 		return;
 	}
-	private = (int)((double)file->private / (double)file->size * BAR + 0.5);
+	filled = (int)((double)file->private / (double)file->size * BAR + 0.5);
 	/* What there is of a state must be seen. */
-	if (!private && file->private)
-	private = 1;
-	if (private == BAR && file->shared)
-	private = BAR - 1;
+	if (!filled && file->private)
+		filled = 1;
+	if (filled == BAR && file->shared)
+		filled = BAR - 1;
 	if (wish->colour)
 		fputs("\033[97;44m", stdout);
 	for (int i = 0; i < BAR; i++) {
-		if (i == private && wish->colour)
+		if (i == filled && wish->colour)
 			fputs("\033[30;43m", stdout);
-		putchar(i < private ? 'P' : 'S');
+		putchar(i < filled ? 'P' : 'S');
 	}
 	if (wish->colour)
 		fputs("\033[0m", stdout);

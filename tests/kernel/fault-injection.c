@@ -24,7 +24,7 @@ enum {
 
 static int vm, gmem;
 static uint8_t *mapped;
-static bool private[PAGES];
+static bool is_private[PAGES];
 
 static void open_all(void)
 {
@@ -33,7 +33,7 @@ static void open_all(void)
 	mapped = map_gmem(gmem, 0, SIZE);
 	for (uint64_t page = 0; page < PAGES; page++) {
 		fill_page(mapped + page * PAGE, page, 1);
-		private[page] = false;
+		is_private[page] = false;
 	}
 }
 
@@ -52,8 +52,8 @@ static void nothing_changed(const bool *in_page_tables)
 		uint8_t byte, *at = mapped + page * PAGE;
 
 		ck_assert_int_eq(is_in_page_tables(at), in_page_tables[page]);
-		ck_assert_int_eq(try_read(at, &byte), !private[page]);
-		if (!private[page])
+		ck_assert_int_eq(try_read(at, &byte), !is_private[page]);
+		if (!is_private[page])
 			ck_assert(page_is_filled(at, page, 1));
 	}
 }
@@ -93,13 +93,13 @@ static int convert_with_failures(uint64_t first, uint64_t count, uint64_t state)
 		must_give(ret, 0);
 		ck_assert_uint_eq(where, ~0ULL);
 		for (uint64_t page = first; page < first + count; page++)
-		private[page] = state == PRIVATE;
+			is_private[page] = state == PRIVATE;
 		/* An allocation may fail without harm, such as one that is tried again. */
 		if (!failed)
 			return failures;
 		must_give(convert(gmem, first * PAGE, count * PAGE, PRIVATE - state), 0);
 		must_give(convert(gmem, 0, SIZE, SHARED), 0);
-		memset(private, false, sizeof(private));
+		memset(is_private, false, sizeof(is_private));
 	}
 }
 

@@ -4,7 +4,7 @@
  * Private means private at every moment: a page becomes private, the guest puts a secret there,
  * finds nothing but it, takes it away, and the page becomes shared again, over and over. Meanwhile
  * host threads read and write that page by every kind of path that takes hold of pages: none may
- *ever see the secret or change it.
+ * ever see the secret or change it.
  *
  *	GMEM_SECONDS=N private-race
  */

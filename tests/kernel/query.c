@@ -67,7 +67,7 @@ START_TEST(random_conversions_are_described_as_the_model_says)
 {
 	static const uint64_t rooms[] = { 1, 2, 3, 200 };
 	uint64_t random = test_seed();
-	bool private[NPAGE] = { false };
+	bool is_private[NPAGE] = { false };
 
 	for (int round = 0; round < 300; round++) {
 		uint64_t first = random_below(&random, NPAGE);
@@ -79,16 +79,17 @@ START_TEST(random_conversions_are_described_as_the_model_says)
 
 		must_give(convert(gmem, first * PAGE, count * PAGE, state ? PRIVATE : SHARED), 0);
 		for (uint64_t page = first; page < first + count; page++)
-		private[page] = state;
+			is_private[page] = state;
 
 		found = query_all(gmem, from * PAGE, asked * PAGE, 0, rooms[round % 4]);
 		for (uint64_t page = from + 1; page < from + asked; page++)
-			expected += private[page] != private[page - 1];
+			expected += is_private[page] != is_private[page - 1];
 		ck_assert_uint_eq(found, expected);
 		for (size_t i = 0; i < found; i++) {
 			uint64_t page = extents[i].offset / PAGE;
 
-			ck_assert_uint_eq(extents[i].attributes, private[page] ? PRIVATE : SHARED);
+			ck_assert_uint_eq(extents[i].attributes,
+					  is_private[page] ? PRIVATE : SHARED);
 			ck_assert_uint_eq(extents[i].allocated, 0);
 		}
 	}

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Everything at once: two threads convert random ranges while others fault from the host and from
- *two vCPUs, punch holes, pin and let go, delete and create and move slots, duplicate and close
- *files.
+ * two vCPUs, punch holes, pin and let go, delete and create and move slots, duplicate and close
+ * files.
  *
  * The threads work in rounds. While they work they check what race-model.h knows for certain; after
  * each round, when all is quiet, every page's state and contents must be what the model allows.

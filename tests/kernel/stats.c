@@ -131,7 +131,7 @@ END_TEST
 START_TEST(random_conversions_are_counted)
 {
 	uint64_t random = test_seed(), to[2] = { 0 };
-	bool private[NPAGE] = { false };
+	bool is_private[NPAGE] = { false };
 	struct ring ring;
 
 	must_give(ring_open(&ring), 0);
@@ -162,9 +162,9 @@ START_TEST(random_conversions_are_counted)
 		}
 		to[attributes.attributes == PRIVATE]++;
 		for (uint64_t at = first; at < first + attributes.size / PAGE; at++)
-		private[at] = attributes.attributes == PRIVATE;
+			is_private[at] = attributes.attributes == PRIVATE;
 		for (uint64_t page = 0; page < NPAGE; page++)
-			size += private[page] ? PAGE : 0;
+			size += is_private[page] ? PAGE : 0;
 		told = fdinfo(gmem);
 		ck_assert_uint_eq(told.private, size);
 		ck_assert_uint_eq(told.shared, FILE_SIZE - size);

@@ -83,7 +83,7 @@ static int run(uint32_t count, uint64_t flags)
 START_TEST(random_conversions_are_carried_out_in_order)
 {
 	uint64_t random = test_seed();
-	bool private[PAGES] = { false };
+	bool wanted[PAGES] = { false };
 
 	for (int round = 0; round < 20; round++) {
 		uint32_t count = 1 + (uint32_t)random_below(&random, MANY);
@@ -98,7 +98,7 @@ START_TEST(random_conversions_are_carried_out_in_order)
 				pages = 1;
 			conversions[i] = conversion(first, pages, state ? PRIVATE : SHARED);
 			for (uint64_t page = first; page < first + pages; page++)
-			private[page] = state;
+				wanted[page] = state;
 		}
 		must_give(run(count, round & 1 ? GMEM_UAPI_CONVERT_STOP : 0), 0);
 		for (uint32_t i = 0; i < count; i++) {
@@ -106,7 +106,7 @@ START_TEST(random_conversions_are_carried_out_in_order)
 			ck_assert_uint_eq(conversions[i].error_offset, 0);
 		}
 		for (uint64_t page = 0; page < PAGES; page++)
-			ck_assert_int_eq(is_private(page), private[page]);
+			ck_assert_int_eq(is_private(page), wanted[page]);
 	}
 }
 END_TEST

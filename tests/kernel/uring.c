@@ -90,7 +90,7 @@ END_TEST
 START_TEST(random_commands_convert_as_the_model_says)
 {
 	uint64_t random = test_seed();
-	bool private[PAGES] = { false };
+	bool wanted[PAGES] = { false };
 
 	for (int round = 0; round < 200; round++) {
 		uint64_t first = random_below(&random, PAGES);
@@ -102,16 +102,16 @@ START_TEST(random_commands_convert_as_the_model_says)
 			      next_random(&random) & 1 ? IOSQE_ASYNC : 0),
 			  0);
 		for (uint64_t page = first; page < first + count; page++)
-		private[page] = state;
+			wanted[page] = state;
 		/* An access that fails takes its time. */
 		for (uint64_t page = random_below(&random, step); page < PAGES; page += step)
-			ck_assert_int_eq(is_private(page), private[page]);
+			ck_assert_int_eq(is_private(page), wanted[page]);
 		ck_assert_int_eq(is_private(first), state);
 		ck_assert_int_eq(is_private(first + count - 1), state);
 		if (first)
-			ck_assert_int_eq(is_private(first - 1), private[first - 1]);
+			ck_assert_int_eq(is_private(first - 1), wanted[first - 1]);
 		if (first + count < PAGES)
-			ck_assert_int_eq(is_private(first + count), private[first + count]);
+			ck_assert_int_eq(is_private(first + count), wanted[first + count]);
 	}
 }
 END_TEST

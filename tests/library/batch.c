@@ -32,7 +32,7 @@ static struct gmem_batch_statistics statistics;
 static int ring;
 
 /* What the files are to be: which pages are private, and which are there. */
-static bool private[FILES][PAGES], there[FILES][PAGES];
+static bool is_private[FILES][PAGES], there[FILES][PAGES];
 
 static void begin(void)
 {
@@ -40,7 +40,7 @@ static void begin(void)
 
 	options = (struct gmem_batch_options){ .size = sizeof(options), .max_attempts = 2 };
 	statistics = (struct gmem_batch_statistics){ .size = sizeof(statistics) };
-	memset(private, 0, sizeof(private));
+	memset(is_private, 0, sizeof(is_private));
 	memset(there, 0, sizeof(there));
 	for (i = 0; i < FILES; i++)
 		files[i] = open_file(VM_PROTECTED, SIZE, GMEM_INIT_SHARED);
@@ -78,8 +78,9 @@ static int expect(const struct gmem_batch_item *item, uint64_t *offset)
 	}
 	for (i = first; i < last; i++) {
 		if (item->kind == GMEM_BATCH_CONVERT)
-		private[file][i] = item->state == GMEM_STATE_PRIVATE;
-		else there[file][i] = item->kind == GMEM_BATCH_ALLOCATE;
+			is_private[file][i] = item->state == GMEM_STATE_PRIVATE;
+		else
+			there[file][i] = item->kind == GMEM_BATCH_ALLOCATE;
 	}
 	return 0;
 }
@@ -135,7 +136,7 @@ static void check_files(void)
 			allocated = 0;
 			for (i = extent.offset / PAGE; i < (extent.offset + extent.size) / PAGE;
 			     i++) {
-				ck_assert_int_eq(private[file][i],
+				ck_assert_int_eq(is_private[file][i],
 						 extent.state == GMEM_STATE_PRIVATE);
 				allocated += there[file][i] ? PAGE : 0;
 			}

@@ -286,7 +286,7 @@ static enum {
 	FINISH
 } failing;
 
-static int create_answer(int code)
+static int get_answer(bool create, int code)
 {
 	struct gmem_session *session = untouched;
 	struct gmem_session_options options = { .size = sizeof(options) };
@@ -295,31 +295,23 @@ static int create_answer(int code)
 	options.timeout_ns = GMEM_SESSION_NO_WAIT;
 	expect_device(failing == OPEN ? code : DEVICE_FD);
 	if (failing != OPEN) {
-		expect_session(CREATE, DEVICE_FD, "vm", code, SESSION_FD);
+		expect_session(create ? CREATE : RETRIEVE, DEVICE_FD, "vm", code, SESSION_FD);
 		expect_close(DEVICE_FD, 0);
 	}
-	r = get(true, "vm", &options, &session);
+	r = get(create, "vm", &options, &session);
 	script_end();
 	ck_assert_ptr_eq(session, untouched);
 	return r;
 }
 
+static int create_answer(int code)
+{
+	return get_answer(true, code);
+}
+
 static int retrieve_answer(int code)
 {
-	struct gmem_session *session = untouched;
-	struct gmem_session_options options = { .size = sizeof(options) };
-	int r;
-
-	options.timeout_ns = GMEM_SESSION_NO_WAIT;
-	expect_device(failing == OPEN ? code : DEVICE_FD);
-	if (failing != OPEN) {
-		expect_session(RETRIEVE, DEVICE_FD, "vm", code, SESSION_FD);
-		expect_close(DEVICE_FD, 0);
-	}
-	r = get(false, "vm", &options, &session);
-	script_end();
-	ck_assert_ptr_eq(session, untouched);
-	return r;
+	return get_answer(false, code);
 }
 
 static int adopt_answer(int code)
