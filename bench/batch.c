@@ -90,19 +90,19 @@ static int measure(struct bench_vm *vm, struct gmem_batch *batch, struct row *ro
 {
 	for (int round = 0; round < ROUNDS; round++) {
 		/* To private first: all is shared. */
-		for (int private = 1; private >= 0; private --) {
+		for (int to_private = 1; to_private >= 0; to_private--) {
 			uint64_t start = ticks_now(), ticks;
 			int err = way < THREADS
-					  ? one_by_one(vm, row, private, way == LIBRARY)
-					  : as_batch(vm, batch, row, private, &row->calls[way]);
+					  ? one_by_one(vm, row, to_private, way == LIBRARY)
+					  : as_batch(vm, batch, row, to_private, &row->calls[way]);
 
 			ticks = ticks_now() - start;
 			if (err)
 				return err;
 			if (way < THREADS)
 				row->calls[way] = COUNT;
-			if (!round || ticks < row->ticks[way][private])
-				row->ticks[way][private] = ticks;
+			if (!round || ticks < row->ticks[way][to_private])
+				row->ticks[way][to_private] = ticks;
 		}
 	}
 	return 0;
