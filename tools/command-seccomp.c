@@ -34,30 +34,43 @@ static void put_functions(const struct seccomp_part *part, const char *between, 
 		printf("%s%s%s%s", i ? between : "", quote, part->functions[i], quote);
 }
 
+/* What malloc() and the like do, wherever it stands in the list: a line for all. */
+static bool is_of_c_library(const struct seccomp_rule *rule)
+{
+	return rule->when == SECCOMP_C_LIBRARY && !rule->on;
+}
+
+static void put_rule(const struct seccomp_rule *rule)
+{
+	printf("    %s%s%s", rule->call, rule->argument ? " " : "",
+	       rule->argument ? rule->argument : "");
+	if (rule->on)
+		printf(" on %s%s", rule->on[0] == '/' ? "" : "the ", rule->on);
+	if (rule->argument && !strcmp(rule->call, "ioctl"))
+		printf(" (0x%08x)", rule->argument_value);
+	printf("%s%s\n", rule->when == SECCOMP_ALWAYS ? "" : ": ",
+	       seccomp_when_describe(rule->when));
+}
+
 static void part_human(const struct seccomp_part *part, bool first)
 {
-	bool heap = false;
+	const struct seccomp_rule *rule;
+	bool any = false;
 
 	printf("%s%s: %s\n  ", first ? "" : "\n", part->name, part->brief);
 	put_functions(part, ", ", "");
 	putchar('\n');
-	for (const struct seccomp_rule *rule = part->rules; rule->call; rule++) {
-		char call[64];
-
-		if (rule->when == SECCOMP_C_LIBRARY && !rule->on) {
-			printf("%s%s", heap ? ", " : "    the C library, if need be: ", rule->call);
-			heap = true;
-			continue;
-		}
-		snprintf(call, sizeof(call), "%s%s%s", rule->call, rule->argument ? " " : "",
-			 rule->argument ? rule->argument : "");
-		printf("    %s%s%s", call, rule->on ? " on the " : "", rule->on ? rule->on : "");
-		if (rule->argument && !strcmp(rule->call, "ioctl"))
-			printf(" (0x%08x)", rule->argument_value);
-		printf("%s%s\n", rule->when == SECCOMP_ALWAYS ? "" : ": ",
-		       seccomp_when_describe(rule->when));
+	for (rule = part->rules; rule->call; rule++) {
+		if (!is_of_c_library(rule))
+			put_rule(rule);
 	}
-	if (heap)
+	for (rule = part->rules; rule->call; rule++) {
+		if (!is_of_c_library(rule))
+			continue;
+		printf("%s%s", any ? ", " : "    the C library, if need be: ", rule->call);
+		any = true;
+	}
+	if (any)
 		putchar('\n');
 }
 
