@@ -8,6 +8,7 @@
  */
 #include "kernel.h"
 #include "pin.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "guestvm.h"
 
 #define ZERO	 GMEM_UAPI_CONTENT_ZERO
 #define PRESERVE GMEM_UAPI_CONTENT_PRESERVE
@@ -80,10 +79,8 @@ static void close_all(void)
 static struct guestvm_result run(enum guestvm_op op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	struct guestvm_cmd command = { op, { a, b, c, d } };
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, &command, &result);
+	struct guestvm_result result = vcpu_run(guest, &command);
 
-	ck_assert_msg(!err, "running the guest: %s", strerror(-err));
 	ck_assert_msg(result.exit == GUESTVM_DONE, "the guest came out with %s",
 		      guestvm_exit_name(result.exit));
 	return result;

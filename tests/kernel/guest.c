@@ -5,6 +5,7 @@
  * what becomes of a slot when it is deleted, made again, moved, or loses its file.
  */
 #include "kernel.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -14,8 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "guestvm.h"
 
 #define GPA   (1ULL << 30)
 #define OTHER (2ULL << 30)
@@ -60,21 +59,12 @@ static void close_all(void)
 
 static struct guestvm_result run(enum guestvm_op op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	struct guestvm_cmd cmd = { op, { a, b, c, d } };
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, &cmd, &result);
-
-	ck_assert_msg(!err, "running the guest: %s", strerror(-err));
-	return result;
+	return vcpu_run(guest, &(struct guestvm_cmd){ op, { a, b, c, d } });
 }
 
 static struct guestvm_result resume(void)
 {
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, NULL, &result);
-
-	ck_assert_msg(!err, "running the guest: %s", strerror(-err));
-	return result;
+	return vcpu_run(guest, NULL);
 }
 
 static uint64_t done(struct guestvm_result result)

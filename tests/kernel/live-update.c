@@ -7,6 +7,7 @@
  */
 #include "command.h"
 #include "session.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "guestvm.h"
 
 #define GPA	(1ULL << 30)
 #define CORRUPT "/sys/kernel/debug/hwpoison/corrupt-pfn"
@@ -74,12 +73,7 @@ static void close_all(void)
 
 static struct guestvm_result run(enum guestvm_op op, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	struct guestvm_cmd cmd = { op, { a, b, c, d } };
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, &cmd, &result);
-
-	ck_assert_msg(!err, "running the guest: %s", strerror(-err));
-	return result;
+	return vcpu_run(guest, &(struct guestvm_cmd){ op, { a, b, c, d } });
 }
 
 /* ---- frozen ---- */

@@ -5,6 +5,7 @@
  * second table of doc/private-memory.md names these tests.
  */
 #include "kernel.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "guestvm.h"
 
 #define GPA (1ULL << 30)
 
@@ -59,12 +58,7 @@ static void close_guest(void)
 
 static struct guestvm_result run(enum guestvm_op op, uint64_t a, uint64_t b)
 {
-	struct guestvm_cmd command = { op, { a, b } };
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, &command, &result);
-
-	ck_assert_msg(!err, "running the guest: %s", strerror(-err));
-	return result;
+	return vcpu_run(guest, &(struct guestvm_cmd){ op, { a, b } });
 }
 
 /* ---- states and memory, page by page ---- */

@@ -8,6 +8,7 @@
  */
 #include "kvm-write.h"
 #include "private-path.h"
+#include "vcpu.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,15 +109,6 @@ END_TEST
 
 /* ---- the instruction emulator ---- */
 
-static struct guestvm_result run(const struct guestvm_cmd *command)
-{
-	struct guestvm_result result;
-	int err = guestvm_run(guest, 0, command, &result);
-
-	ck_assert_msg(!err, "running the guest: %s", strerror(-err));
-	return result;
-}
-
 static void must_be_mmio(const struct guestvm_result *result, uint64_t gpa, bool is_write)
 {
 	ck_assert_msg(result->exit == GUESTVM_MMIO, "the guest came out with %s",
@@ -135,19 +127,20 @@ static void must_be_done(const struct guestvm_result *result)
 static bool emulate_load(uint64_t *ret_value)
 {
 	const uint64_t invented = 0x1122334455667788;
-	struct guestvm_result result = run(&(struct guestvm_cmd){ GUESTVM_MOVE, { MMIO, GPA } });
+	struct guestvm_result result =
+		vcpu_run(guest, &(struct guestvm_cmd){ GUESTVM_MOVE, { MMIO, GPA } });
 	bool asked = result.exit == GUESTVM_MMIO && result.mmio.gpa == GPA;
 
 	if (asked) {
 		must_be_mmio(&result, GPA, false);
 		must_give(guestvm_answer(guest, 0, invented), 0);
-		result = run(NULL);
+		result = vcpu_run(guest, NULL);
 	}
 	must_be_mmio(&result, MMIO, true);
 	*ret_value = result.mmio.value;
 	if (asked)
 		ck_assert_uint_eq(*ret_value, invented);
-	result = run(NULL);
+	result = vcpu_run(guest, NULL);
 	must_be_done(&result);
 	return !asked;
 }
@@ -155,17 +148,18 @@ static bool emulate_load(uint64_t *ret_value)
 /* A u64 goes from MMIO to memory: true if KVM wrote it there, false if it gave it to userspace. */
 static bool emulate_store(uint64_t value)
 {
-	struct guestvm_result result = run(&(struct guestvm_cmd){ GUESTVM_MOVE, { GPA, MMIO } });
+	struct guestvm_result result =
+		vcpu_run(guest, &(struct guestvm_cmd){ GUESTVM_MOVE, { GPA, MMIO } });
 	bool given;
 
 	must_be_mmio(&result, MMIO, false);
 	must_give(guestvm_answer(guest, 0, value), 0);
-	result = run(NULL);
+	result = vcpu_run(guest, NULL);
 	given = result.exit == GUESTVM_MMIO;
 	if (given) {
 		must_be_mmio(&result, GPA, true);
 		ck_assert_uint_eq(result.mmio.value, value);
-		result = run(NULL);
+		result = vcpu_run(guest, NULL);
 	}
 	must_be_done(&result);
 	return !given;
