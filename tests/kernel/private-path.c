@@ -326,7 +326,7 @@ static void must_be_refused(const struct path *path, const struct peer *peer, en
 
 static bool try_from(const struct path *path, const struct peer *peer, enum place place)
 {
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < (in_a_hurry() ? 1 : 2); i++) {
 		if (!must_work(path, peer, place))
 			return false;
 		if (path->not_offered)

@@ -491,6 +491,20 @@ static uint64_t seconds_now(void)
 	return (uint64_t)now.tv_sec;
 }
 
+/* A pin may never be refused, a race between guest and conversion never be seen. */
+static bool must_happen(int event)
+{
+	return event != PIN_REFUSED && event != GUEST_FAULT;
+}
+
+static bool all_have_happened(void)
+{
+	for (int i = 0; i < EVENTS; i++)
+		if (must_happen(i) && !events[i])
+			return false;
+	return true;
+}
+
 START_TEST(all_at_once_leaves_what_the_model_says)
 {
 	uint64_t random = test_seed(), round = 0, end = seconds_now() + seconds;
@@ -499,16 +513,15 @@ START_TEST(all_at_once_leaves_what_the_model_says)
 	do {
 		run_round(round++, &random);
 		ck_assert_msg(!wrong[0], "round %llu: %s", (unsigned long long)round - 1, wrong);
-	} while (seconds_now() < end);
+		/* On a busy machine few rounds may fit in, and something rare in none of them. */
+	} while (seconds_now() < end || (!all_have_happened() && seconds_now() < end + 60));
 	printf("# %llu rounds of %d conversions\n", (unsigned long long)round,
 	       STEPS * MODEL_CONVERTERS);
 	for (int i = 0; i < EVENTS; i++)
 		printf("# %s: %llu\n", event_names[i], (unsigned long long)events[i]);
 	fflush(stdout);
-	/* A pin may never be refused, a race between guest and conversion never be seen. */
 	for (int i = 0; i < EVENTS; i++)
-		ck_assert_msg(events[i] || i == PIN_REFUSED || i == GUEST_FAULT,
-			      "never happened: %s", event_names[i]);
+		ck_assert_msg(events[i] || !must_happen(i), "never happened: %s", event_names[i]);
 	guestvm_destroy(guest);
 }
 END_TEST

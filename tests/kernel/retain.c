@@ -53,16 +53,18 @@ static void close_all(void)
 
 static void nothing_is_lost(const char *what)
 {
+	/* Some of each state, and not the same ones of every huge page. */
+	uint64_t step = in_a_hurry() ? 7 : 1;
 	uint8_t byte;
 
-	for (uint64_t page = 0; page < PAGES; page++) {
+	for (uint64_t page = 0; page < PAGES; page += step) {
 		bool private = page >= PAGES / 4 && page < 3 * PAGES / 4;
 
 		ck_assert_msg(try_read(mapped + page * PAGE, &byte) == !private,
 			      "%s changed the state of page %llu", what, (unsigned long long)page);
 	}
 	must_give(convert(gmem, 0, SIZE, SHARED), 0);
-	for (uint64_t page = 0; page < PAGES; page++)
+	for (uint64_t page = 0; page < PAGES; page += step)
 		ck_assert_msg(page_is_filled(mapped + page * PAGE, page, 3),
 			      "%s changed the bytes of page %llu", what, (unsigned long long)page);
 	must_give(convert(gmem, SIZE / 4, SIZE / 2, PRIVATE), 0);
