@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/kernel/pin.h"
 
@@ -176,11 +174,10 @@ static void run_once(struct gmem_batch *batch, unsigned int *seed)
 /* Ordered or not, by whoever it is. */
 START_TEST(random_batches_are_what_their_parts_are)
 {
-	unsigned int round, seed = (unsigned int)time(NULL) ^ (unsigned int)getpid() << 8;
+	unsigned int round, seed = (unsigned int)test_seed();
 	struct gmem_batch *batch;
 	uint64_t by_uring = 0;
 
-	printf("# seed %u\n", seed);
 	options.ordered = (uint32_t)_i & 1;
 	options.executor = _i & 2 ? GMEM_BATCH_THREADS : GMEM_BATCH_BEST;
 	must(gmem_batch_new(&options, &batch, report), 0);

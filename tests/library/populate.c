@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define GUEST_SIZE (UINT64_C(16) << 20)
@@ -117,10 +116,9 @@ END_TEST
 
 START_TEST(odd_sizes_and_offsets)
 {
-	unsigned int i, seed = (unsigned int)time(NULL);
+	unsigned int i, seed = (unsigned int)test_seed();
 	uint64_t offset, size;
 
-	printf("# seed %u\n", seed);
 	for (i = 0; i < (in_a_hurry() ? 8U : 40U); i++) {
 		options.source_offset = (uint64_t)rand_r(&seed) % SIZE;
 		size = 1 + (uint64_t)rand_r(&seed) % (SIZE - options.source_offset);

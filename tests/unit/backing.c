@@ -1,6 +1,5 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "lib/backing.h"
@@ -79,13 +78,10 @@ END_TEST
 
 START_TEST(is_right_after_random_changes)
 {
-	const char *given = getenv("GMEM_SEED");
-	unsigned int seed = given ? (unsigned int)strtoul(given, NULL, 0) : 20261126;
 	uint64_t page, pages;
 	int i;
 
-	printf("# GMEM_SEED=%u\n", seed);
-	srandom(seed);
+	srandom(unit_seed());
 	for (i = 0; i < 200; i++) {
 		page = (uint64_t)random() % PAGES;
 		pages = 1 + (uint64_t)random() % (PAGES - page);

@@ -6,11 +6,8 @@
  * by one: results, offsets, and what became of each page; whoever carries it out.
  */
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 #include "batch-machine.h"
 #include "unit.h"
 
@@ -282,10 +279,9 @@ START_TEST(batches_are_what_their_parts_are_one_by_one)
 {
 	/* Threads take turns under valgrind: each round takes a second there. */
 	unsigned int rounds = getenv("GMEM_ROUNDS") ? 10 : 60;
-	unsigned int round, seed = (unsigned int)time(NULL) ^ (unsigned int)getpid() << 8;
+	unsigned int round, seed = unit_seed();
 	struct gmem_batch *batch;
 
-	printf("# seed %u\n", seed);
 	set_machine(_i / 2);
 	options.ordered = (uint32_t)_i % 2;
 	options.max_attempts = 2;

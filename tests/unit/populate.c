@@ -4,11 +4,8 @@
  * Loads from every kind of source, in every way, compared byte for byte with the source; and what
  * is told when a source or the memory fails.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 #include "lib/sys.h"
 #include "lib/uring.h"
 #include "source.h"
@@ -482,10 +479,9 @@ END_TEST
 /* Whatever the size, the offsets, the holes, the threads and the moods of the source. */
 START_TEST(random_loads_have_what_the_source_has)
 {
-	unsigned int round, i, seed = (unsigned int)time(NULL) ^ (unsigned int)getpid();
+	unsigned int round, i, seed = unit_seed();
 	uint64_t offset, size;
 
-	printf("# seed %u\n", seed);
 	for (round = 0; round < 30; round++) {
 		options.source_offset = (uint64_t)rand_r(&seed) % SIZE;
 		if (rand_r(&seed) % 2)

@@ -1,8 +1,6 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "lib/range.h"
 #include "unit.h"
 
@@ -44,13 +42,9 @@ static uint64_t random_number(unsigned int *seed)
 
 START_TEST(agrees_with_arithmetic_that_cannot_overflow)
 {
-	const char *given = getenv("GMEM_SEED");
-	unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
-	unsigned int first_seed = seed;
+	unsigned int seed = unit_seed(), first_seed = seed;
 	int i;
 
-	printf("# GMEM_SEED=%u\n", first_seed);
-	fflush(stdout);
 	for (i = 0; i < 200000; i++) {
 		uint64_t offset = random_number(&seed), size = random_number(&seed);
 		bool good = size > 0 && offset % PAGE == 0 && size % PAGE == 0 &&

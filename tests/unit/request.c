@@ -2,10 +2,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 #include <linux/kvm.h>
 #include <linux/kvm_para.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "lib/error.h"
 #include "lib/uapi/run.h"
 #include "unit.h"
@@ -324,13 +322,9 @@ static uint64_t random_number(unsigned int *seed)
 
 START_TEST(agrees_with_arithmetic_that_cannot_overflow)
 {
-	const char *given = getenv("GMEM_SEED");
-	unsigned int seed = given ? (unsigned int)atoi(given) : (unsigned int)time(NULL);
-	unsigned int first_seed = seed;
+	unsigned int seed = unit_seed(), first_seed = seed;
 	int i, accepted = 0;
 
-	printf("# GMEM_SEED=%u\n", first_seed);
-	fflush(stdout);
 	for (i = 0; i < 200000; i++) {
 		uint64_t gpa = random_number(&seed), pages = random_number(&seed);
 		unsigned __int128 end = (unsigned __int128)pages * 4096 + gpa;

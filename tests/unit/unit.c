@@ -1,7 +1,10 @@
 /* SPDX-FileCopyrightText: The libgmem authors */
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 #include "unit.h"
 
 struct gmem_error *report;
@@ -18,6 +21,18 @@ static void end(void)
 {
 	script_end();
 	gmem_error_free(report);
+}
+
+unsigned int unit_seed(void)
+{
+	const char *given = getenv("GMEM_SEED");
+	unsigned int seed = given ? (unsigned int)strtoul(given, NULL, 0)
+				  : (unsigned int)time(NULL) ^ (unsigned int)getpid() << 8;
+
+	printf("# GMEM_SEED=%u\n", seed);
+	/* It is told even if the test is the end of the process. */
+	fflush(stdout);
+	return seed;
 }
 
 TCase *scripted_case(Suite *suite, const char *name)

@@ -36,6 +36,9 @@ void check_every_errno(const char *function, const int *documented, int (*answer
 /** Kernel interfaces that return only 0 or an errno must not return anything else. */
 void check_positive_numbers(int (*answer)(int code));
 
+/** Seed of a random test: GMEM_SEED if it is set, else a new one; it is printed. */
+unsigned int unit_seed(void);
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 /** The text of the report, for ck_assert_str_contains(). */
