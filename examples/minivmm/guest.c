@@ -12,6 +12,7 @@
 
 #define HC_MAP_GPA_RANGE 12
 #define HC_PRIVATE	 (UINT64_C(1) << 4)
+#define HC_BUSY		 (-11) /* EAGAIN: not now */
 
 struct cpu {
 	uint64_t id;
@@ -97,13 +98,11 @@ static uint64_t cpu_is_amd(void)
 	return b == 0x68747541 /* AuthenticAMD */ || b == 0x6f677948 /* HygonGenuine */;
 }
 
-static int64_t convert(const struct cpu *cpu, uint64_t gpa, uint64_t size, int private)
+static int64_t map_gpa_range(const struct cpu *cpu, uint64_t gpa, uint64_t pages,
+			     uint64_t attributes)
 {
 	int64_t result = HC_MAP_GPA_RANGE;
-	uint64_t pages = size / GUEST_PAGE, attributes = private ? HC_PRIVATE : 0;
 
-	if (!CONTROL->can_convert)
-		return 0;
 	if (cpu->vmmcall)
 		__asm__ volatile("vmmcall"
 				 : "+a"(result)
@@ -114,6 +113,19 @@ static int64_t convert(const struct cpu *cpu, uint64_t gpa, uint64_t size, int p
 				 : "+a"(result)
 				 : "b"(gpa), "c"(pages), "d"(attributes)
 				 : "memory");
+	return result;
+}
+
+static int64_t convert(const struct cpu *cpu, uint64_t gpa, uint64_t size, int private)
+{
+	int64_t result;
+
+	if (!CONTROL->can_convert)
+		return 0;
+	/* Somebody may hold a page for longer than the VMM waits, as on a busy machine. */
+	while ((result = map_gpa_range(cpu, gpa, size / GUEST_PAGE, private ? HC_PRIVATE : 0)) ==
+	       HC_BUSY)
+		idle();
 	if (result)
 		CONTROL->vcpu[cpu->id].refused++;
 	else

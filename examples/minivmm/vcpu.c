@@ -41,14 +41,25 @@ void vcpu_reset(struct vcpu *vcpu)
 	sys(ioctl(vcpu->fd, KVM_SET_REGS, &regs));
 }
 
-/* What the guest wrote to a port. Returns false if the vCPU is not to go on. */
-static bool serve_port(const struct kvm_run *run)
+static _Noreturn void give_up(const struct vcpu *vcpu)
 {
+	struct kvm_regs regs;
+
+	sys(ioctl(vcpu->fd, KVM_GET_REGS, &regs));
+	errx(EXIT_FAILURE,
+	     "vCPU %" PRIu64 " has an exit %u at 0x%llx, after %" PRIu64 " conversions", vcpu->id,
+	     vcpu->run->exit_reason, regs.rip, vm.control->vcpu[vcpu->id].conversions);
+}
+
+/* What the guest wrote to a port. Returns false if the vCPU is not to go on. */
+static bool serve_port(const struct vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
 	uint32_t value;
 
 	if (run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_OUT ||
 	    run->io.size != sizeof(value))
-		errx(EXIT_FAILURE, "the guest has an exit %u", run->exit_reason);
+		give_up(vcpu);
 	memcpy(&value, (const uint8_t *)run + run->io.data_offset, sizeof(value));
 	if (run->io.port == GUEST_PORT_NOTIFY)
 		disk_serve(value);
@@ -81,7 +92,7 @@ static void *run_vcpu(void *data)
 		if (r != -ENODATA)
 			check(r == -EAGAIN ? 0 : r);
 		else if (result == 0)
-			goes_on = serve_port(vcpu->run);
+			goes_on = serve_port(vcpu);
 		else if (result == -EINTR)
 			goes_on = !vm.stopped; /* nothing that it came out with is unfinished */
 		else if (result != -EAGAIN)

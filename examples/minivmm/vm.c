@@ -4,6 +4,7 @@
 #include "minivmm.h"
 
 #include <linux/kvm_para.h>
+#include <sys/stat.h>
 
 #define JOURNAL_SIZE (UINT64_C(16) << 20)
 
@@ -83,6 +84,7 @@ void vm_power_on(void)
 	uint8_t *boot = (uint8_t *)vm.control - GUEST_CONTROL;
 	uint64_t *tables = (uint64_t *)(boot + GUEST_PAGE_TABLES);
 	int fd = open(GUEST_IMAGE, O_RDONLY | O_CLOEXEC);
+	struct stat image;
 
 	if (vm.wish.can_convert) {
 		check(gmem_space_convert(vm.space, 0, GUEST_BOOT_SIZE, GMEM_STATE_SHARED, NULL,
@@ -91,12 +93,16 @@ void vm_power_on(void)
 					 report));
 	}
 	memset(boot, 0, GUEST_BOOT_SIZE);
-	/* Page tables of three levels, in large pages: every address is mapped to itself. */
-	tables[0] = (GUEST_PAGE_TABLES + GUEST_PAGE) | 3;
-	tables[512] = (GUEST_PAGE_TABLES + 2 * GUEST_PAGE) | 3;
+	/*
+	 * Page tables of three levels, in large pages: every address is mapped to itself. They say
+	 * that all was accessed and written, so that no vCPU writes to them.
+	 */
+	tables[0] = (GUEST_PAGE_TABLES + GUEST_PAGE) | 0x23;
+	tables[512] = (GUEST_PAGE_TABLES + 2 * GUEST_PAGE) | 0x23;
 	for (i = 0; i < 512; i++)
-		tables[1024 + i] = i << 21 | 0x83;
-	if (fd < 0 || read(fd, boot + GUEST_CODE, GUEST_BOOT_SIZE - GUEST_CODE) <= 0)
+		tables[1024 + i] = i << 21 | 0xe3;
+	if (fd < 0 || fstat(fd, &image) ||
+	    read(fd, boot + GUEST_CODE, GUEST_BOOT_SIZE - GUEST_CODE) != image.st_size)
 		err(EXIT_FAILURE, GUEST_IMAGE);
 	close(fd);
 	*vm.control = vm.wish;
