@@ -17,6 +17,7 @@
 
 #define GUEST_SIZE (UINT64_C(16) << 20)
 #define SIZE	   (UINT64_C(6) << 20)
+#define BLOCK	   (32 * PAGE)
 #define FILLED	   0xa5
 
 static struct file file;
@@ -37,13 +38,12 @@ static void open_source(void)
 	unlink(name);
 	for (i = 0; i < SIZE; i++)
 		bytes[i] = (unsigned char)(i * 2654435761 >> 11);
-	/* Blocks in which i has bit 5 but not bit 6 are holes. */
-	for (i = 0; i < SIZE / PAGE; i++) {
-		if ((i & 96) == 32)
-			memset(bytes + i * PAGE, 0, PAGE);
+	/* Of four blocks the second is a hole. */
+	for (i = 0; i < SIZE; i += BLOCK) {
+		if (i / BLOCK % 4 == 1)
+			memset(bytes + i, 0, BLOCK);
 		else
-			ck_assert_int_eq(pwrite(fd, bytes + i * PAGE, PAGE, (off_t)(i * PAGE)),
-					 PAGE);
+			ck_assert_int_eq(pwrite(fd, bytes + i, BLOCK, (off_t)i), BLOCK);
 	}
 	options = (struct gmem_populate_options){ .size = sizeof(options), .ret_result = &done };
 	done = (struct gmem_populate_result){ .size = sizeof(done) };
