@@ -17,7 +17,7 @@
 static const struct gmem_batch_item *item_of(const struct gmem_batch *batch,
 					     const struct gmem_job *job)
 {
-	return &batch->items[batch->order[job->first]];
+	return batch->order[job->first];
 }
 
 /* Flags are sent only to a kernel that announced them. */
@@ -185,11 +185,12 @@ static bool settle(struct gmem_batch *batch)
 		const struct gmem_wave_entry *entry = &batch->wave[i];
 
 		for (j = 0; j < entry->jobs; j++) {
-			bool done = is_done(entry, j);
-
-			batch->jobs[entry->first_job + j].done = done;
-			batch->by_uring += done;
-			all &= done;
+			if (!is_done(entry, j)) {
+				all = false;
+				continue;
+			}
+			gmem_batch_job_done(batch, &batch->jobs[entry->first_job + j]);
+			batch->by_uring++;
 		}
 		batch->no_commands |= is_no_command(entry);
 	}

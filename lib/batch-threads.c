@@ -42,9 +42,8 @@ static void note_failure(struct gmem_batch *batch, uint64_t index, const struct 
 }
 
 /* One range by itself. Returns whether the next one shall be tried. */
-static bool do_item(struct gmem_batch *batch, uint64_t index)
+static bool do_item(struct gmem_batch *batch, struct gmem_batch_item *item)
 {
-	struct gmem_batch_item *item = &batch->items[index];
 	struct gmem_error report = { 0 };
 
 	item->result = carry_out(batch, item, item->offset, item->size, batch->options.max_attempts,
@@ -53,19 +52,19 @@ static bool do_item(struct gmem_batch *batch, uint64_t index)
 		return true;
 	if (report.has_first_offset)
 		item->error_offset = report.first_offset;
-	note_failure(batch, index, &report);
+	note_failure(batch, (uint64_t)(item - batch->items), &report);
 	return !batch->options.ordered;
 }
 
 static void do_job(struct gmem_batch *batch, struct gmem_job *job)
 {
-	const struct gmem_batch_item *first = &batch->items[batch->order[job->first]];
+	const struct gmem_batch_item *first = batch->order[job->first];
 	struct gmem_error report = { 0 };
 	uint64_t i;
 
 	/* Who waits for a busy page waits for the part that has it. */
 	if (job->count > 1 && carry_out(batch, first, job->offset, job->size, 1, &report) == 0) {
-		job->done = true;
+		gmem_batch_job_done(batch, job);
 		return;
 	}
 	for (i = job->first; i < job->first + job->count; i++) {
@@ -107,11 +106,9 @@ static void *work(void *data)
 
 static unsigned int count_threads(const struct gmem_batch *batch)
 {
-	uint64_t left = 0, i;
+	uint64_t left = batch->nr_jobs - batch->by_uring;
 	unsigned int threads = batch->options.threads ? batch->options.threads : DEFAULT_THREADS;
 
-	for (i = 0; i < batch->nr_jobs; i++)
-		left += !batch->jobs[i].done;
 	if (batch->options.ordered && left)
 		return 1;
 	return left < threads ? (unsigned int)left : threads;

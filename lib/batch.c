@@ -100,6 +100,28 @@ void gmem_batch_free(struct gmem_batch *batch)
 	free(batch);
 }
 
+/* Not by its name: that is a call, for each range. */
+static inline bool is_state(enum gmem_state state)
+{
+	switch (state) {
+	case GMEM_STATE_SHARED:
+	case GMEM_STATE_PRIVATE:
+		return true;
+	}
+	return false;
+}
+
+static inline bool is_policy(enum gmem_policy policy)
+{
+	switch (policy) {
+	case GMEM_POLICY_UNSPECIFIED:
+	case GMEM_POLICY_ZERO:
+	case GMEM_POLICY_PRESERVE:
+		return true;
+	}
+	return false;
+}
+
 static enum gmem_cause check_item(const struct gmem_batch_item *item)
 {
 	enum gmem_cause cause = gmem_range_check(item->gmem, item->offset, item->size);
@@ -108,9 +130,9 @@ static enum gmem_cause check_item(const struct gmem_batch_item *item)
 		return cause;
 	switch (item->kind) {
 	case GMEM_BATCH_CONVERT:
-		if (!gmem_state_name(item->state))
+		if (!is_state(item->state))
 			return GMEM_CAUSE_STATE;
-		return gmem_policy_name(item->policy) ? GMEM_CAUSE_NONE : GMEM_CAUSE_ARGUMENT;
+		return is_policy(item->policy) ? GMEM_CAUSE_NONE : GMEM_CAUSE_ARGUMENT;
 	case GMEM_BATCH_ALLOCATE:
 	case GMEM_BATCH_DISCARD:
 		return item->state || item->policy ? GMEM_CAUSE_ARGUMENT : GMEM_CAUSE_NONE;
@@ -131,110 +153,147 @@ static bool is_sorted(const struct gmem_batch *batch)
 	uint64_t i;
 
 	for (i = 1; i < batch->count; i++) {
-		if (is_before(&batch->items[batch->order[i]], &batch->items[batch->order[i - 1]]))
+		if (is_before(batch->order[i], batch->order[i - 1]))
 			return false;
 	}
 	return true;
 }
 
-/* Digits of the sort: of the offset, then of the file. */
-#define DIGIT	   4
-#define DIGITS	   (64 / DIGIT)
-#define KEY_DIGITS (2 * DIGITS)
+#define MAX_DIGIT_BITS 12
 
-static inline uint64_t digit_of(const struct gmem_batch_item *item, int digit)
+/* A radix sort under way: of the items in from[], by one digit of a key at a time, into to[]. */
+struct sort {
+	struct gmem_batch_item **from, **to;
+	uint64_t count;
+	/* Where items go whose digit is the index. */
+	uint64_t *places;
+	unsigned int digit_bits;
+};
+
+static inline uint64_t digit_of(const struct sort *sort, const struct gmem_batch_item *item,
+				bool by_file, unsigned int shift)
 {
-	uint64_t key = digit < DIGITS ? item->offset : (uint64_t)(uintptr_t)item->gmem;
+	uint64_t key = by_file ? (uint64_t)(uintptr_t)item->gmem : item->offset;
 
-	return key >> digit % DIGITS * DIGIT & ((1 << DIGIT) - 1);
+	return key >> shift & ((UINT64_C(1) << sort->digit_bits) - 1);
+}
+
+static void sort_by_digit(struct sort *sort, bool by_file, unsigned int shift)
+{
+	struct gmem_batch_item **from = sort->from;
+	uint64_t digits = UINT64_C(1) << sort->digit_bits, place = 0, digit, count, i;
+
+	memset(sort->places, 0, (size_t)digits * sizeof(*sort->places));
+	for (i = 0; i < sort->count; i++)
+		sort->places[digit_of(sort, from[i], by_file, shift)]++;
+	for (digit = 0; digit < digits; digit++) {
+		count = sort->places[digit];
+		sort->places[digit] = place;
+		place += count;
+	}
+	for (i = 0; i < sort->count; i++)
+		sort->to[sort->places[digit_of(sort, from[i], by_file, shift)]++] = from[i];
+	sort->from = sort->to;
+	sort->to = from;
+}
+
+/* Bits that are the same in all keys, most of them, are skipped. */
+static void sort_by_key(struct sort *sort, bool by_file, uint64_t differing)
+{
+	unsigned int shift = 0, same;
+
+	while (differing) {
+		same = (unsigned int)__builtin_ctzll(differing);
+		shift += same;
+		differing >>= same;
+		sort_by_digit(sort, by_file, shift);
+		shift += sort->digit_bits;
+		differing >>= sort->digit_bits;
+	}
 }
 
 /*
- * A radix sort that skips what is the same in all items, which is most of it. With comparisons it
- * would be a good part of what a batch costs. The jobs are not there yet, and their memory is large
- * enough to sort into.
+ * With comparisons sorting would be a good part of what a batch costs. A digit has as many values
+ * as there are items, so that mostly one or two will do. The jobs are not there yet, and their
+ * memory is large enough to sort into, and for the places.
  */
 static void radix_sort(struct gmem_batch *batch)
 {
-	uint64_t *from = batch->order, *to = (uint64_t *)batch->jobs, *swap, i;
 	const struct gmem_batch_item *items = batch->items;
-	uint64_t differing[2] = { 0 };
-	int digit;
+	uint64_t offsets = 0, files = 0, i;
+	struct sort sort = {
+		.from = batch->order,
+		.to = (struct gmem_batch_item **)batch->jobs,
+		.count = batch->count,
+		.places = (uint64_t *)batch->jobs + batch->count,
+		.digit_bits = 63 - (unsigned int)__builtin_clzll(batch->count),
+	};
 
-	_Static_assert(sizeof(struct gmem_job) >= sizeof(uint64_t), "room to sort into");
+	_Static_assert(sizeof(struct gmem_job) >= sizeof(*sort.to) + sizeof(*sort.places),
+		       "room to sort into");
+	if (sort.digit_bits > MAX_DIGIT_BITS)
+		sort.digit_bits = MAX_DIGIT_BITS;
 	for (i = 1; i < batch->count; i++) {
-		differing[0] |= items[i].offset ^ items[0].offset;
-		differing[1] |= (uintptr_t)items[i].gmem ^ (uintptr_t)items[0].gmem;
+		offsets |= items[i].offset ^ items[0].offset;
+		files |= (uintptr_t)items[i].gmem ^ (uintptr_t)items[0].gmem;
 	}
-	for (digit = 0; digit < KEY_DIGITS; digit++) {
-		uint64_t places[(1 << DIGIT) + 1] = { 0 };
-
-		if (!(differing[digit / DIGITS] >> digit % DIGITS * DIGIT & ((1 << DIGIT) - 1)))
-			continue;
-		for (i = 0; i < batch->count; i++)
-			places[digit_of(&items[i], digit) + 1]++;
-		for (i = 1; i < 1 << DIGIT; i++)
-			places[i] += places[i - 1];
-		for (i = 0; i < batch->count; i++)
-			to[places[digit_of(&items[from[i]], digit)]++] = from[i];
-		swap = from;
-		from = to;
-		to = swap;
-	}
-	if (from != batch->order)
-		memcpy(batch->order, from, (size_t)batch->count * sizeof(*from));
+	sort_by_key(&sort, false, offsets);
+	sort_by_key(&sort, true, files);
+	if (sort.from != batch->order)
+		memcpy(batch->order, sort.from, (size_t)batch->count * sizeof(*sort.from));
 }
 
 /* Returns the index of an item that overlaps another one, or count. */
 static uint64_t sort(struct gmem_batch *batch)
 {
+	const struct gmem_batch_item *item, *before = NULL;
 	uint64_t i;
 
 	if (!is_sorted(batch))
 		radix_sort(batch);
-	for (i = 1; i < batch->count; i++) {
-		const struct gmem_batch_item *before = &batch->items[batch->order[i - 1]];
-		const struct gmem_batch_item *item = &batch->items[batch->order[i]];
-
-		if (item->gmem == before->gmem && item->offset < before->offset + before->size)
-			return batch->order[i];
+	for (i = 0; i < batch->count; i++, before = item) {
+		item = batch->order[i];
+		if (before && item->offset < before->offset + before->size &&
+		    item->gmem == before->gmem)
+			return (uint64_t)(item - batch->items);
 	}
 	return batch->count;
 }
 
-static bool belongs_to(const struct gmem_batch *batch, const struct gmem_job *job,
-		       const struct gmem_batch_item *item)
+static bool want_the_same(const struct gmem_batch_item *x, const struct gmem_batch_item *y)
 {
-	const struct gmem_batch_item *first = &batch->items[batch->order[job->first]];
-
-	return item->gmem == first->gmem && item->kind == first->kind &&
-	       item->state == first->state && item->policy == first->policy &&
-	       item->offset == job->offset + job->size;
+	return x->gmem == y->gmem && x->kind == y->kind && x->state == y->state &&
+	       x->policy == y->policy;
 }
 
 static void make_jobs(struct gmem_batch *batch)
 {
-	struct gmem_job *job = NULL;
-	uint64_t i;
+	const struct gmem_batch_item *first = NULL;
+	struct gmem_job *next = batch->jobs, *job = NULL;
+	uint64_t end = 0, i;
 
-	batch->nr_jobs = 0;
 	for (i = 0; i < batch->count; i++) {
-		struct gmem_batch_item *item = &batch->items[batch->order[i]];
+		struct gmem_batch_item *item = batch->order[i];
 
 		item->result = -ECANCELED;
 		item->error_offset = UINT64_MAX;
-		if (job && belongs_to(batch, job, item)) {
+		if (job && item->offset == end && want_the_same(item, first)) {
 			job->size += item->size;
 			job->count++;
-			continue;
+		} else {
+			first = item;
+			job = next++;
+			*job = (struct gmem_job){
+				item->gmem, item->offset, item->size, i, 1, false
+			};
 		}
-		job = &batch->jobs[batch->nr_jobs++];
-		*job = (struct gmem_job){ item->gmem, item->offset, item->size, i, 1, false };
+		end = item->offset + item->size;
 	}
+	batch->nr_jobs = (uint64_t)(next - batch->jobs);
 }
 
 /* Memory of the batch before is used again: new one has to be zeroed by the kernel first. */
-static bool allocate_jobs(struct gmem_batch *batch, uint64_t count)
+static bool allocate_jobs(struct gmem_batch *batch, struct gmem_batch_item *items, uint64_t count)
 {
 	uint64_t i;
 
@@ -253,7 +312,7 @@ static bool allocate_jobs(struct gmem_batch *batch, uint64_t count)
 		batch->room = count;
 	}
 	for (i = 0; i < count; i++)
-		batch->order[i] = i;
+		batch->order[i] = &items[i];
 	return true;
 }
 
@@ -269,7 +328,7 @@ static bool check(struct gmem_batch *batch, struct gmem_batch_item *items, uint6
 		if (cause)
 			break;
 	}
-	if (!cause && !allocate_jobs(batch, count)) {
+	if (!cause && !allocate_jobs(batch, items, count)) {
 		error->code = -ENOMEM;
 		error->cause = GMEM_CAUSE_MEMORY;
 		return false;
@@ -347,18 +406,6 @@ static bool advance(struct gmem_batch *batch, bool wait)
 	return gmem_batch_threads_end(batch, wait);
 }
 
-static void set_results(struct gmem_batch *batch)
-{
-	uint64_t i, j;
-
-	for (i = 0; i < batch->nr_jobs; i++) {
-		const struct gmem_job *job = &batch->jobs[i];
-
-		for (j = job->first; job->done && j < job->first + job->count; j++)
-			batch->items[batch->order[j]].result = 0;
-	}
-}
-
 int gmem_batch_finish(struct gmem_batch *batch, bool wait, uint64_t *reterr_index,
 		      struct gmem_error *reterr_error)
 {
@@ -376,7 +423,6 @@ int gmem_batch_finish(struct gmem_batch *batch, bool wait, uint64_t *reterr_inde
 		error.cause = GMEM_CAUSE_UNDER_WAY;
 	} else {
 		gmem_sys->clear_event(batch->event_fd);
-		set_results(batch);
 		batch->phase = GMEM_BATCH_IDLE;
 		batch->has_result = true;
 		if (batch->failed != UINT64_MAX) {

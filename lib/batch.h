@@ -53,8 +53,8 @@ struct gmem_batch {
 	uint64_t count;
 	/** so many items the memory below is for */
 	uint64_t room;
-	/** indexes of items in the order in which they are looked at */
-	uint64_t *order;
+	/** the items in the order in which they are looked at */
+	struct gmem_batch_item **order;
 	struct gmem_job *jobs;
 	uint64_t nr_jobs;
 
@@ -77,6 +77,16 @@ struct gmem_batch {
 	uint64_t by_uring;
 	uint64_t system_calls;
 };
+
+/** gmem_batch_job_done() - all ranges of a job have been carried out */
+static inline void gmem_batch_job_done(struct gmem_batch *batch, struct gmem_job *job)
+{
+	uint64_t i;
+
+	job->done = true;
+	for (i = job->first; i < job->first + job->count; i++)
+		batch->order[i]->result = 0;
+}
 
 /** gmem_batch_ring_begin() - put the next jobs into the ring; false: nothing is for the ring */
 bool gmem_batch_ring_begin(struct gmem_batch *batch);
