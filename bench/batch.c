@@ -17,8 +17,14 @@
 #include "flow.h"
 #include "ticks.h"
 
-#define COUNT  4096
-#define ROUNDS 5
+#define COUNT 4096
+/*
+ * So many, and the first one does not count. Memory that conversions free is given back when the
+ * kernel's RCU gets to it, some milliseconds later and in whatever round that is: a single round
+ * has more or less of it, depending on where the timer's interrupts fall, and the best one has the
+ * least.
+ */
+#define ROUNDS 17
 
 enum {
 	IOCTL,
@@ -30,7 +36,7 @@ enum {
 
 static const char *const way_names[] = { "ioctl", "library", "batch-threads", "batch" };
 
-/* Least ticks of the rounds, and system calls, for both directions: to shared, to private. */
+/* Ticks of all rounds, and system calls of one, for both directions: to shared, to private. */
 struct row {
 	const char *pages;
 	uint64_t stride;
@@ -101,8 +107,8 @@ static int measure(struct bench_vm *vm, struct gmem_batch *batch, struct row *ro
 				return err;
 			if (way < THREADS)
 				row->calls[way] = COUNT;
-			if (!round || ticks < row->ticks[way][to_private])
-				row->ticks[way][to_private] = ticks;
+			if (round)
+				row->ticks[way][to_private] += ticks;
 		}
 	}
 	return 0;
@@ -127,6 +133,11 @@ static int measure_way(int way)
 	gmem_batch_free(batch);
 	flow_close(&vm);
 	return err;
+}
+
+static double ticks_per_page(const struct row *row, int way, bool to_private)
+{
+	return (double)row->ticks[way][to_private] / COUNT / (ROUNDS - 1);
 }
 
 /* The worse direction. */
@@ -172,8 +183,8 @@ static bool print_all(void)
 			printf("    {\"pages\": \"%s\", \"way\": \"%s\", "
 			       "\"to_private_per_page\": %.1f, \"to_shared_per_page\": %.1f, "
 			       "\"system_calls\": %llu",
-			       rows[i].pages, way_names[way], (double)rows[i].ticks[way][1] / COUNT,
-			       (double)rows[i].ticks[way][0] / COUNT,
+			       rows[i].pages, way_names[way], ticks_per_page(&rows[i], way, true),
+			       ticks_per_page(&rows[i], way, false),
 			       (unsigned long long)rows[i].calls[way]);
 			if (way == BATCH)
 				printf(", \"merged\": %llu, \"by_uring\": %llu",
