@@ -186,10 +186,64 @@ static int one_by_one(const struct gmem_batch_item *item)
 	return gmem_discard(item->gmem, item->offset, item->size, report);
 }
 
+static void shuffle(uint64_t count, unsigned int *seed)
+{
+	for (; count > 1; count--) {
+		uint64_t other = (uint64_t)rand_r(seed) % count;
+		struct gmem_batch_item item = items[other];
+
+		items[other] = items[count - 1];
+		items[count - 1] = item;
+	}
+}
+
+static unsigned int count_twins(uint64_t count, uint64_t index)
+{
+	unsigned int twins = 0;
+
+	for (; count; count--)
+		twins += items[count - 1].gmem == items[index].gmem &&
+			 items[count - 1].offset == items[index].offset;
+	return twins;
+}
+
+/* Each number of items: the sort takes it for how much it looks at in one go. */
+START_TEST(whatever_the_order_neighbours_and_overlaps_are_found)
+{
+	unsigned int seed = unit_seed();
+	struct gmem_batch *batch = new_batch();
+	uint64_t count, i, index;
+
+	for (count = 2; count <= MAX_ITEMS; count++) {
+		for (i = 0; i < count; i++)
+			set_item((int)i, i % FILES, i / FILES, 1, GMEM_BATCH_CONVERT,
+				 count % 2 ? GMEM_STATE_PRIVATE : GMEM_STATE_SHARED);
+		shuffle(count, &seed);
+		ck_assert_int_eq(run(batch, count, NULL), 0);
+		ck_assert_uint_eq(statistics.merged, FILES);
+		for (i = 0; i < count; i++) {
+			must(items[i].result == 0, "item %lu", (unsigned long)i);
+			must(pages[i % FILES][i / FILES].private == count % 2, "page %lu",
+			     (unsigned long)i);
+		}
+		/* One of them twice. */
+		if (count == MAX_ITEMS)
+			break;
+		items[count] = items[(uint64_t)rand_r(&seed) % count];
+		shuffle(count + 1, &seed);
+		ck_assert_int_eq(gmem_batch_submit(batch, items, count + 1, &index, report),
+				 -EINVAL);
+		ck_assert_str_eq(gmem_error_get_cause(report), "overlap");
+		ck_assert_uint_eq(count_twins(count + 1, index), 2);
+	}
+	gmem_batch_free(batch);
+}
+END_TEST
+
 /* Random ranges; those of a batch that is not ordered do not overlap. */
 static uint64_t make_items(unsigned int *seed)
 {
-	uint64_t used[FILES] = { 0 }, i, j, first, count;
+	uint64_t used[FILES] = { 0 }, i, first, count;
 
 	for (i = 0; i < MAX_ITEMS; i++) {
 		int file = rand_r(seed) % FILES, kind = 1 + rand_r(seed) % 6;
@@ -206,14 +260,8 @@ static uint64_t make_items(unsigned int *seed)
 			 : rand_r(seed) % 3	    ? GMEM_STATE_PRIVATE
 						    : GMEM_STATE_SHARED);
 	}
-	/* In any order. */
-	for (j = i; !options.ordered && j > 1; j--) {
-		uint64_t other = (uint64_t)rand_r(seed) % j;
-		struct gmem_batch_item item = items[other];
-
-		items[other] = items[j - 1];
-		items[j - 1] = item;
-	}
+	if (!options.ordered)
+		shuffle(i, seed);
 	return i;
 }
 
@@ -415,6 +463,7 @@ Suite *unit_suite(void)
 
 	tcase_add_checked_fixture(tests, begin, end);
 	tcase_add_loop_test(tests, neighbours_become_one_range, 0, 2);
+	tcase_add_test(tests, whatever_the_order_neighbours_and_overlaps_are_found);
 	tcase_add_loop_test(tests, a_failure_belongs_to_its_range, 0, 2);
 	tcase_add_loop_test(tests, an_ordered_batch_stops_at_the_first_failure, 0, 2);
 	tcase_add_loop_test(tests, batches_are_what_their_parts_are_one_by_one, 0,
