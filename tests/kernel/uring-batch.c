@@ -168,6 +168,87 @@ START_TEST(failures_are_told_apart_and_harm_no_others)
 }
 END_TEST
 
+/* Conversions of ranges that do not overlap, with gaps, in order or not; returns how many. */
+static uint32_t scatter(uint64_t *random)
+{
+	bool ordered = next_random(random) & 1;
+	struct gmem_uapi_conversion swapped;
+	uint32_t count = 0, other;
+
+	for (uint64_t page = random_below(random, 3), pages; page < PAGES;
+	     page += pages + random_below(random, 3)) {
+		pages = next_random(random) & 3 ? 1 : 1 + random_below(random, 80);
+		if (pages > PAGES - page)
+			pages = PAGES - page;
+		conversions[count++] = conversion(page, pages, PRIVATE);
+	}
+	for (uint32_t i = 0; i < count && !ordered; i++) {
+		other = (uint32_t)random_below(random, count);
+		swapped = conversions[i];
+		conversions[i] = conversions[other];
+		conversions[other] = swapped;
+	}
+	return count;
+}
+
+/* The first page from this one on that is held, or the end of the file. */
+static uint64_t first_held(const uint64_t held[], int count, uint64_t page)
+{
+	uint64_t first = PAGES;
+
+	for (int i = 0; i < count; i++) {
+		if (held[i] >= page && held[i] < first)
+			first = held[i];
+	}
+	return first;
+}
+
+/* Wherever the page cache has pages and holes, and however the array jumps from one to another. */
+START_TEST(busy_pages_are_found_among_holes)
+{
+	enum {
+		HELD = 6
+	};
+	uint64_t random = test_seed(), held[HELD], busy_ones = 0;
+	const uint64_t rounds = in_a_hurry() ? 12 : 60;
+	int holders[HELD];
+
+	for (uint64_t round = 0; round < rounds; round++) {
+		uint32_t count;
+
+		must_give(convert(gmem, 0, SIZE, SHARED), 0);
+		must_give(punch(gmem, 0, SIZE), 0);
+		for (uint64_t page = 0; page < PAGES; page++) {
+			if (next_random(&random) % 3 < round % 3 + 1)
+				mapped[page * PAGE] = 1;
+		}
+		for (int i = 0; i < HELD; i++) {
+			held[i] = random_below(&random, PAGES);
+			holders[i] = pin(mapped + held[i] * PAGE, PAGE);
+			ck_assert_int_ge(holders[i], 0);
+		}
+		count = scatter(&random);
+		run(count, 0);
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t first = conversions[i].offset / PAGE;
+			uint64_t end = first + conversions[i].size / PAGE;
+			uint64_t page = first_held(held, HELD, first);
+			bool busy_one = page < end;
+
+			ck_assert_int_eq(conversions[i].result, busy_one ? -EAGAIN : 0);
+			ck_assert_uint_eq(conversions[i].error_offset, busy_one ? page * PAGE : 0);
+			ck_assert_int_eq(is_private(first), !busy_one);
+			ck_assert_int_eq(is_private(end - 1), !busy_one);
+			busy_ones += busy_one;
+		}
+		for (int i = 0; i < HELD; i++)
+			unpin(holders[i]);
+	}
+	/* About four of six in each round: ranges cover most of the file. */
+	ck_assert_uint_ge(busy_ones, rounds);
+}
+END_TEST
+
 START_TEST(after_a_failure_the_rest_is_not_carried_out_if_asked_for)
 {
 	static const uint32_t at[] = { 0, 5, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK };
@@ -492,6 +573,7 @@ static void add_tests(Suite *suite)
 	tcase_add_test(results, random_conversions_are_carried_out_in_order);
 	tcase_add_test(results, policies_and_contents_are_those_of_each_conversion);
 	tcase_add_test(results, failures_are_told_apart_and_harm_no_others);
+	tcase_add_test(results, busy_pages_are_found_among_holes);
 	tcase_add_test(results, after_a_failure_the_rest_is_not_carried_out_if_asked_for);
 	tcase_add_test(results, wrong_commands_are_refused);
 	tcase_add_test(results, memory_that_ends_or_cannot_be_written_is_efault);
