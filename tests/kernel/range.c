@@ -368,7 +368,7 @@ END_TEST
 /* Deep enough that whole branches of the kernel's record go at once, by a conversion or a close. */
 START_TEST(any_number_of_extents_can_be_merged_and_closed)
 {
-	/* Each is one level deeper in the kernel's tree. */
+	/* The kernel's tree gets deeper with them. */
 	static const uint64_t counts[] = { 300, 1300, 30000 };
 	uint64_t count = counts[_i];
 
