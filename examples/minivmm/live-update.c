@@ -77,6 +77,8 @@ void live_update_restore(void)
 	if (gmem_blob_find_section(blob, SESSION, &section) < 0 || section.size != sizeof(saved))
 		errx(EXIT_FAILURE, "the blob is of another VMM");
 	memcpy(&saved, section.data, sizeof(saved));
+	if (saved.vcpus < 1 || saved.vcpus > GUEST_VCPUS)
+		errx(EXIT_FAILURE, "the blob has %" PRIu64 " vCPUs", saved.vcpus);
 	vm.type = saved.type;
 	vm.wish.vcpus = saved.vcpus;
 	check(gmem_retrieve_vm(session, TOKEN_VM, &vm.fd, report));
