@@ -359,6 +359,17 @@ static int cancel(uint64_t user_data)
 	return command_wait(&ring, 100);
 }
 
+/* A worker says that its work is done before it lets go of it. */
+static int cancel_ended(uint64_t user_data)
+{
+	int ret;
+
+	do {
+		ret = cancel(user_data);
+	} while (ret == -EALREADY);
+	return ret;
+}
+
 static struct gmem_uapi_conversion elsewhere[CHUNK];
 
 /* A command that waits for its array, and occupies the only worker there is. */
@@ -402,7 +413,7 @@ START_TEST(a_command_that_has_not_started_can_be_canceled)
 	elsewhere[0] = conversion(7, 1, PRIVATE);
 	fill(watched, conversions, elsewhere);
 	must_give(command_wait(&ring, 1), 0);
-	must_give(cancel(1), -ENOENT);
+	must_give(cancel_ended(1), -ENOENT);
 
 	ck_assert_uint_eq(whole.error_offset, ~0ULL);
 	ck_assert_int_eq(second.result, 1);
