@@ -252,7 +252,14 @@ add_share() {
 }
 
 kernel_cmdline() {
-	printf '%s' "$DEFAULT_CMDLINE LAB_STAGE=0 LAB_CYCLES=$CYCLES LAB_LEAKS=$LEAK_SCAN LAB_TTY=${ON_TERMINAL:-0}"
+	printf '%s' "$DEFAULT_CMDLINE"
+	# Ten seconds of counted instructions to find out that it cannot be calibrated; then it is not used either.
+	[ -z "$DETERMINISTIC" ] || printf ' nolapic_timer'
+	# What the next kernel needs before it knows what was handed over to it: KASAN's shadow is an eighth. Left to itself, the
+	# kernel reserves most of the memory there is, or finds no room and does without live update.
+	[ "$FLAVOUR" != debug ] ||
+		printf ' kho_scratch=64M,128M,%dM' $(($(megabytes "$MEMORY") / (NUMA ? NUMA : 1) / 5))
+	printf '%s' " LAB_STAGE=0 LAB_CYCLES=$CYCLES LAB_LEAKS=$LEAK_SCAN LAB_TTY=${ON_TERMINAL:-0}"
 	if [ "$LEAK_SCAN" = 0 ]; then
 		# Bookkeeping for a scan that will not be takes a third of the time.
 		printf ' kmemleak=off'
