@@ -413,19 +413,22 @@ static int run_command(const struct job *job)
 static void scan_for_leaks(void)
 {
 	int fd = open("/sys/kernel/debug/kmemleak", O_RDWR | O_CLOEXEC);
+	struct timespec old_enough;
 	char buf[4096];
 	ssize_t n;
 	int i;
 
 	if (fd < 0)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &old_enough);
+	old_enough.tv_sec += LEAK_AGE;
 	/*
 	 * A scan that first finds an object without a reference only notes its checksum; the next
 	 * one reports it if it is old enough by then.
 	 */
 	for (i = 0; i < 2; i++) {
 		if (i)
-			sleep(LEAK_AGE);
+			clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &old_enough, NULL);
 		/* kmemleak ends itself when it runs out of memory: then nothing was looked for. */
 		if (write(fd, "scan", 4) < 0) {
 			dprintf(STDERR_FILENO, "WARNING: kmemleak does not scan: %s\n",
