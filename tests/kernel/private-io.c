@@ -151,7 +151,7 @@ static int aio_context(aio_context_t *ret_context)
 /* One operation of the kernel's own asynchronous I/O: bytes moved or -errno. */
 static ssize_t aio(int fd, int operation, uint8_t *at)
 {
-	aio_context_t context;
+	aio_context_t context = 0;
 	struct iocb request = {
 		.aio_fildes = (uint32_t)fd,
 		.aio_lio_opcode = (uint16_t)operation,
