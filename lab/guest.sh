@@ -9,7 +9,9 @@
 
 # On a busy host an emulated CPU may not run for so long that measuring clocks against each other fails: the kernel would
 # find no timer and panic, or wait for ever. So it gets its loops per jiffy, and does not try the timer.
-readonly CLOCKS="no_timer_check lpj=25000000"
+# Nor are the CPUs' clocks watched: a CPU that waits for another one in that check waits for ever if time has still to be
+# counted by ticks, and the other one for it. All of them read the host's clock anyway.
+readonly CLOCKS="no_timer_check lpj=25000000 tsc=reliable"
 # An RCU grace period waits for a tick before it looks around, and ticks are rare here: what closes a VM waits for several.
 readonly GRACE="rcutree.jiffies_till_first_fqs=0"
 readonly DEFAULT_CMDLINE="console=ttyS0 loglevel=5 panic=-1 oops=panic $CLOCKS $GRACE kho=on liveupdate=on kvm.gmem_in_place_conversion=1"
