@@ -22,7 +22,7 @@ Options:
   --flavour release|debug  which kernel (default: release); it is built first if need be
   --unpatched              that kernel without the series
   --kernel BZIMAGE         any other kernel image; it needs 9p, overlayfs and virtio ports built in
-  --cpus N                 virtual CPUs (default: 2)
+  --cpus N                 virtual CPUs for the command (default: 2)
   --memory SIZE            such as 512M or 4G (default: 2G)
   --numa NODES             spread CPUs and memory over so many NUMA nodes
   --timeout S              seconds, 0 for none (default: 600)
@@ -138,6 +138,8 @@ parse_options() {
 	done
 	CPUS=${CPUS:-$([ "$DETERMINISTIC" ] && echo 1 || echo 2)}
 	[ -z "$DETERMINISTIC" ] || [ "$CPUS" -eq 1 ] || wrong_use "$COMMAND: --deterministic has one CPU"
+	# QEMU lets other CPUs write to the flags of the first one without a lock: no nested guest may run there. See README.md.
+	FIRST_CPU=$((CPUS > 1))
 	[ "$NUMA" -le 8 ] || wrong_use "$COMMAND: --numa is at most 8"
 }
 
@@ -148,8 +150,8 @@ set_option() {
 		[ -r "$2" ] || wrong_use "$COMMAND: --kernel $2: no such file, or not readable"
 		KERNEL=$2
 		;;
-	--cpus) whole_number "$@" && CPUS=$2 && [ "$2" -ge 1 ] && [ "$2" -le 32 ] ||
-		wrong_use "$COMMAND: --cpus is 1 to 32, not '$2'" ;;
+	--cpus) whole_number "$@" && CPUS=$2 && [ "$2" -ge 1 ] && [ "$2" -le 31 ] ||
+		wrong_use "$COMMAND: --cpus is 1 to 31, not '$2'" ;;
 	--memory)
 		[[ $2 =~ ^[1-9][0-9]{0,6}[MG]$ ]] && [ $(($(megabytes "$2") >= 256)) = 1 ] ||
 			wrong_use "$COMMAND: --memory is a size such as 512M or 4G, 256M at least, not '$2'"
@@ -226,7 +228,7 @@ machine_options() {
 		cpu=max,-erms,-fsrm accel=tcg,thread=single
 		MACHINE+=(-icount "shift=0,sleep=off" -seed 1 -rtc "base=2026-01-01,clock=vm")
 	fi
-	MACHINE+=(-accel "$accel" -cpu "$cpu" -smp "$CPUS" -m "$MEMORY")
+	MACHINE+=(-accel "$accel" -cpu "$cpu" -smp $((FIRST_CPU + CPUS)) -m "$MEMORY")
 	[ "$NUMA" -eq 0 ] || numa_options
 	MACHINE+=(-kernel "$KERNEL" -initrd "$INITRD" -append "$(kernel_cmdline)")
 	MACHINE+=(-chardev "file,id=console,path=$(quoted "$RUN/console")" -serial chardev:console)
@@ -261,7 +263,7 @@ kernel_cmdline() {
 	# kernel reserves most of the memory there is, or finds no room and does without live update.
 	[ "$FLAVOUR" != debug ] ||
 		printf ' kho_scratch=64M,128M,%dM' $(($(megabytes "$MEMORY") / (NUMA ? NUMA : 1) / 5))
-	printf '%s' " LAB_STAGE=0 LAB_CYCLES=$CYCLES LAB_LEAKS=$LEAK_SCAN LAB_TTY=${ON_TERMINAL:-0}"
+	printf '%s' " LAB_STAGE=0 LAB_CYCLES=$CYCLES LAB_LEAKS=$LEAK_SCAN LAB_TTY=${ON_TERMINAL:-0} LAB_FIRST_CPU=$FIRST_CPU"
 	if [ "$LEAK_SCAN" = 0 ]; then
 		# Bookkeeping for a scan that will not be takes a third of the time.
 		printf ' kmemleak=off'
@@ -284,10 +286,11 @@ numa_options() {
 		[ $node -lt $((NUMA - 1)) ] || share=$((megabytes - share * node))
 		MACHINE+=(-object "memory-backend-ram,id=node$node,size=${share}M" -numa "node,nodeid=$node,memdev=node$node")
 	done
+	[ "$FIRST_CPU" = 0 ] || MACHINE+=(-numa "cpu,node-id=0,socket-id=0")
 	for ((cpu = 0; cpu < CPUS; cpu++)); do
-		MACHINE+=(-numa "cpu,node-id=$((cpu * NUMA / CPUS)),socket-id=$cpu")
+		MACHINE+=(-numa "cpu,node-id=$((cpu * NUMA / CPUS)),socket-id=$((FIRST_CPU + cpu))")
 	done
-	MACHINE+=(-smp "$CPUS,sockets=$CPUS")
+	MACHINE+=(-smp "$((FIRST_CPU + CPUS)),sockets=$((FIRST_CPU + CPUS))")
 }
 
 start_guest() {

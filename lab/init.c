@@ -7,7 +7,8 @@
  *
  * From the host (lab/guest.sh), over the 9p share "job": cwd, argv, env (the last two with a NUL
  * after each string), and, in a live update, kernel and initrd. On the kernel's command line, which
- * arrives here as environment: LAB_STAGE, LAB_CYCLES, LAB_LEAKS, LAB_TTY (rows and columns).
+ * arrives here as environment: LAB_STAGE, LAB_CYCLES, LAB_LEAKS, LAB_TTY (rows and columns),
+ * LAB_FIRST_CPU (the first one for the command).
  * To the host, over the port "lab.status", one line each: "up STAGE", "exit STAGE STATUS",
  * "taint NUMBER", "error TEXT".
  */
@@ -19,6 +20,7 @@
 #include <linux/reboot.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -78,6 +80,20 @@ static long number(const char *name)
 	const char *text = getenv(name);
 
 	return text ? strtol(text, NULL, 10) : 0;
+}
+
+/* Those before it are for the kernel alone; the command inherits this. */
+static void choose_cpus(void)
+{
+	cpu_set_t set;
+	long cpu;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		die("sched_getaffinity");
+	for (cpu = 0; cpu < number("LAB_FIRST_CPU"); cpu++)
+		CPU_CLR(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
 }
 
 static void must_mount(const char *src, const char *dir, const char *type, unsigned long flags,
@@ -462,6 +478,7 @@ int main(void)
 	must_mount("job", "/job", "9p", MS_RDONLY, P9 ",cache=loose");
 	make_root();
 	loopback_up();
+	choose_cpus();
 	sethostname("lab", 3);
 	read_job(&job);
 	if (job.stage < job.cycles)
