@@ -272,6 +272,8 @@ static void load_next_kernel(const struct job *job)
 
 	if (kernel < 0 || initrd < 0)
 		die("next kernel");
+	if (access("/dev/liveupdate", F_OK))
+		die("/dev/liveupdate (no live update in this kernel, or too little --memory)");
 	now = read_file("/proc/cmdline", &size);
 	now[strcspn(now, "\n")] = '\0';
 	at = strstr(now, "LAB_STAGE=");
