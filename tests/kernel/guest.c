@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,8 @@ static uint8_t *mapped;
 static void open_guest(unsigned int type, uint64_t flags)
 {
 	const char *step = NULL;
-	int err = guestvm_create(&(struct guestvm_options){ .type = type }, &guest, &step);
+	int err = guestvm_create(&(struct guestvm_options){ .type = type, .vcpus = 2 }, &guest,
+				 &step);
 
 	ck_assert_msg(!err, "%s: %s", step, strerror(-err));
 	vm = guestvm_vm_fd(guest);
@@ -482,6 +485,63 @@ START_TEST(a_vm_without_private_memory_cannot_use_a_private_file)
 }
 END_TEST
 
+/* ---- a slot that comes while vCPUs miss it ---- */
+
+struct reader {
+	pthread_t thread;
+	unsigned int vcpu;
+	unsigned long found, missed, other;
+};
+
+static atomic_bool enough;
+
+static void *read_over_and_over(void *data)
+{
+	struct guestvm_cmd cmd = { GUESTVM_READ8, { GPA } };
+	struct guestvm_result result;
+	struct reader *reader = data;
+
+	while (!atomic_load(&enough)) {
+		int err = guestvm_run(guest, reader->vcpu, &cmd, &result);
+
+		if (!err && result.exit == GUESTVM_DONE && result.value == 0x5a)
+			reader->found++;
+		else if (!err && result.exit == GUESTVM_MMIO)
+			reader->missed++;
+		else
+			reader->other++;
+	}
+	return NULL;
+}
+
+/*
+ * One vCPU may map a page of a new slot before another one, which saw no slot yet, gets to the page
+ * tables. The kernel must not be surprised: it prints no report.
+ */
+START_TEST(a_slot_may_come_while_vcpus_miss_it)
+{
+	struct reader readers[2] = { { .vcpu = 0 }, { .vcpu = 1 } };
+
+	must_give(convert(gmem, 0, FILE_SIZE, SHARED), 0);
+	must_write(mapped, 0x5a);
+	atomic_store(&enough, false);
+	for (int i = 0; i < 2; i++)
+		ck_assert(
+			!pthread_create(&readers[i].thread, NULL, read_over_and_over, &readers[i]));
+	for (int i = 0; i < 150; i++) {
+		must_give(set_slot(vm, 0, GPA, FILE_SIZE, gmem, 0), 0);
+		must_give(delete_slot(vm, 0), 0);
+	}
+	atomic_store(&enough, true);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(!pthread_join(readers[i].thread, NULL));
+		ck_assert_msg(readers[i].found && readers[i].missed && !readers[i].other,
+			      "vCPU %d: found %lu, missed %lu, other %lu", i, readers[i].found,
+			      readers[i].missed, readers[i].other);
+	}
+}
+END_TEST
+
 static void add_tests(Suite *suite)
 {
 	TCase *contents = new_case(suite, "contents");
@@ -509,6 +569,7 @@ static void add_tests(Suite *suite)
 	tcase_add_test(slots, a_vm_outlives_its_files);
 	tcase_add_checked_fixture(no_slot, open_without_slot, close_all);
 	tcase_add_test(no_slot, one_conversion_reaches_all_slots_on_the_file);
+	tcase_add_test(no_slot, a_slot_may_come_while_vcpus_miss_it);
 	tcase_add_test(no_slot, slots_must_not_overlap_in_file_or_guest);
 	tcase_add_test(no_slot, kvm_itself_cannot_write_a_private_page);
 	tcase_add_test(plain, a_vm_without_private_memory_uses_a_shared_file);
